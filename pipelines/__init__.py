@@ -1,0 +1,1 @@
+"""How it is made: decide (pure), then do (through `tools`). Knows no queue and no database."""

@@ -1,0 +1,68 @@
+"""
+How long a step will take and how much memory it holds, from static tables: never from measured speed.
+
+The plan is the same on every machine; measured speed corrects the forecast (`workers/eta.py`), not the plan. Seconds
+are of one core of a 2020s server (measured with x264 on natural 1080p film).
+"""
+
+from pipelines.audio import AudioJob
+from pipelines.encode import EncodeJob
+from pipelines.thumbnails import ThumbnailJob
+from pipelines.track import PackageJob
+from pipelines.warm import WarmJob
+
+#: Core seconds to encode a million pixels, by x264's preset.
+ENCODE = {
+    "ultrafast": 0.003,
+    "superfast": 0.005,
+    "veryfast": 0.007,
+    "faster": 0.012,
+    "fast": 0.017,
+    "medium": 0.022,
+    "slow": 0.040,
+    "slower": 0.090,
+}
+#: Core seconds to decode and scale a frame for one rung, roughly that of a 1080p mezzanine.
+DECODE = 0.008
+#: Core seconds for a second of sound: two decodes, one meter, one encode.
+AUDIO = 0.02
+#: Core seconds to start a tool and to commit its output.
+START = 0.3
+MEBIBYTE = 1 << 20
+
+
+def seconds(job: object) -> float:
+    """Estimated seconds of one core."""
+    match job:
+        case EncodeJob():
+            pixels = sum(rung.width * rung.height for rung in job.rungs) * job.frames / 1e6
+            return START + DECODE * job.frames + ENCODE[job.speed] * pixels
+        case AudioJob():
+            return START + AUDIO * job.samples / job.sample_rate
+        case PackageJob(medium="video"):
+            return START + 0.01 * sum(job.lengths) / float(job.cadence.frame_rate)
+        case ThumbnailJob():
+            return START + 0.01 * sum(job.lengths) / float(job.cadence.frame_rate)
+        case WarmJob():
+            return START + 0.02 * len(job.tracks)
+        case _:
+            return START
+
+
+def memory(job: object) -> int:
+    """Bytes that the step may hold at once: ffmpeg's frames in flight, and our own process."""
+    base = 150 * MEBIBYTE
+    match job:
+        case EncodeJob():
+            # x264 keeps about 70 frames (lookahead, references, threads) of each rung; the decoder and filters 20.
+            frames = 70 * sum(rung.width * rung.height for rung in job.rungs)
+            source = 20 * max(rung.width * rung.height for rung in job.rungs) * 4
+            return base + (frames + source) * 3 // 2
+        case _:
+            return base
+
+
+def sprites(job: ThumbnailJob) -> int:
+    """Estimated bytes of a thumbnail track: a tenth of a byte and a half per pixel."""
+    tiles = sum(job.lengths) // (job.cadence.gop * job.thumbnails.interval_gops) + 1
+    return int(tiles * job.thumbnails.height * job.width * job.thumbnails.height / job.height * 0.15)

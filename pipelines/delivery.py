@@ -1,0 +1,175 @@
+"""
+What someone sends: `episode.toml`, and the files or objects that it names.
+
+Identifiers are validated here, once, at the door. Whether the media is what the document says is `probe`'s question.
+"""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+from urllib.parse import urlsplit
+
+import langcodes
+from pydantic import AfterValidator, Field, model_validator
+
+from pipelines.errors import undeliverable
+from presets.document import Document, DocumentError, read
+
+AudioRole = Literal["original", "dub", "description", "commentary"]
+TextKind = Literal["subtitles", "sdh", "forced"]
+ChapterKind = Literal["recap", "intro", "chapter", "ad-break", "credits", "preview"]
+
+
+def _language(tag: str) -> str:
+    if not langcodes.tag_is_valid(tag):
+        raise ValueError(f"`{tag}` is not a language tag; BCP 47 writes `en`, `pt-BR`, `zh-Hant`")
+    return langcodes.standardize_tag(tag)
+
+
+def _uri(uri: str) -> str:
+    if "://" in uri:
+        parts = urlsplit(uri)
+        if parts.scheme != "s3" or not parts.netloc or not parts.path.strip("/") or parts.username:
+            raise ValueError(f"`{uri}` is neither a path nor s3://bucket/key")
+    if not uri or "\0" in uri or "\n" in uri:
+        raise ValueError("an empty or broken path")
+    return uri
+
+
+def _time_code(text: str) -> str:
+    if not re.fullmatch(r"\d{2}:[0-5]\d:[0-5]\d[:;.,]\d{2,3}", text):
+        raise ValueError(f"`{text}` is not a time code; write hh:mm:ss:ff (`;ff` where frames are dropped)")
+    return text
+
+
+Language = Annotated[str, AfterValidator(_language)]
+Uri = Annotated[str, AfterValidator(_uri)]
+TimeCode = Annotated[str, AfterValidator(_time_code)]
+
+
+class Mezzanine(Document):
+    """The picture, and perhaps sound with it."""
+
+    file: Uri
+    """A path, relative to episode.toml, or `s3://bucket/key`."""
+    start: TimeCode | None = None
+    """Time code of its first frame. Default: the file's own, or 00:00:00:00."""
+
+
+class AudioSource(Document):
+    """The sound of one language in one role."""
+
+    language: Language
+    """BCP 47 tag."""
+    role: AudioRole = "dub"
+    """What it is to viewers."""
+    track: Annotated[int, Field(ge=1, le=64)] | None = None
+    """Which audio track of the mezzanine (or of `file`) it is, counted from one. Default: the only one."""
+    file: Uri | None = None
+    """A file of its own; without it the sound is in the mezzanine."""
+    start: TimeCode | None = None
+    """Time code of its first sample. Default: that of the mezzanine's first frame."""
+
+
+class TextSource(Document):
+    """The text of one language in one kind: SRT or WebVTT."""
+
+    language: Language
+    """BCP 47 tag."""
+    kind: TextKind = "subtitles"
+    """Subtitles translate; SDH also tells sounds; forced shows only what nobody should miss."""
+    file: Uri
+    """A path, relative to episode.toml, or `s3://bucket/key`."""
+    start: TimeCode | None = None
+    """The time code that the file's 00:00:00.000 stands for. Default: that of the mezzanine's first frame."""
+
+
+class Chapter(Document):
+    """A stretch of the programme that apps act on; data beside the version, cut into nothing."""
+
+    kind: ChapterKind
+    """What it is."""
+    start: Annotated[TimeCode, Field(alias="from")]
+    """Time code of its first frame; TOML key `from`."""
+    end: Annotated[TimeCode | None, Field(alias="to")] = None
+    """Time code of the frame after its last; TOML key `to`. An ad break has none."""
+    title: str = ""
+    """A name for it, if it has one."""
+
+
+class ReleaseTime(Document):
+    """When viewers get it: a wall time and a zone."""
+
+    at: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2})?$")]
+    """Wall time, `2026-11-29T03:00`."""
+    zone: str = "UTC"
+    """IANA zone, `Europe/Paris`."""
+    fold: Literal[0, 1] | None = None
+    """Which of the two, where the wall time comes twice in the night that clocks go back."""
+
+
+class Delivery(Document):
+    """One episode, as delivered. Paths are relative to the document until `open_delivery` resolves them."""
+
+    episode: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+    """Identifier: letters, digits, dot, dash, underscore. It is part of public URLs."""
+    title: Annotated[str, Field(min_length=1, max_length=500)]
+    """What people call it."""
+    preset: str
+    """What is made of it: a name that `avant presets` lists."""
+    original_language: Language
+    """The language it was made in; its `original` audio is the default."""
+    programme_in: Annotated[TimeCode | None, Field(alias="in")] = None
+    """Time code of the first frame of the programme; TOML key `in`. Bars, slate and leader before it are cut."""
+    programme_out: Annotated[TimeCode | None, Field(alias="out")] = None
+    """Time code of the frame after the last; TOML key `out`."""
+    mezzanine: Mezzanine
+    """The picture."""
+    audio: Annotated[tuple[AudioSource, ...], Field(min_length=1, max_length=64)]
+    """The sound, per language and role."""
+    text: Annotated[tuple[TextSource, ...], Field(max_length=128)] = ()
+    """The text, per language and kind."""
+    chapters: Annotated[tuple[Chapter, ...], Field(max_length=1000)] = ()
+    """Intro, credits, ad breaks."""
+    release: ReleaseTime | None = None
+    """When viewers get it. Without it: as soon as it is ready."""
+
+    @model_validator(mode="after")
+    def _says_each_thing_once(self) -> "Delivery":
+        sounds: list[tuple[str, str]] = [(a.language, a.role) for a in self.audio]
+        texts: list[tuple[str, str]] = [(t.language, t.kind) for t in self.text]
+        for what, several in (("audio", sounds), ("text", texts)):
+            twice = next((one for one in several if several.count(one) > 1), None)
+            if twice:
+                raise ValueError(f"{what} `{twice[0]}` ({twice[1]}) is declared twice")
+        if (self.original_language, "original") not in sounds:
+            raise ValueError(
+                f"no audio has language `{self.original_language}` and role `original`, "
+                "which `original_language` promises"
+            )
+        return self
+
+
+AnySource = TypeVar("AnySource", Mezzanine, AudioSource, TextSource)
+
+
+def open_delivery(path: Path) -> Delivery:
+    """The delivery that the document at `path` describes, its paths made absolute. Raises `DeliveryError`."""
+    try:
+        delivery = read(Delivery, path)
+    except DocumentError as error:
+        raise undeliverable(error) from error
+    folder = path.resolve().parent
+    return delivery.model_copy(
+        update={
+            "mezzanine": _placed(delivery.mezzanine, folder),
+            "audio": tuple(_placed(a, folder) for a in delivery.audio),
+            "text": tuple(_placed(t, folder) for t in delivery.text),
+        }
+    )
+
+
+def _placed(source: AnySource, folder: Path) -> AnySource:
+    if source.file is None or source.file.startswith("s3://"):
+        return source
+    return source.model_copy(update={"file": str(folder / source.file)})

@@ -1,0 +1,101 @@
+"""
+Everything that can go wrong, by who can put it right.
+
+    AvantError
+    ├── DeliveryError      whoever sent the delivery: send it again, or change episode.toml
+    ├── ConfigurationError whoever runs the farm: a preset, a setting, an unsuitable store
+    ├── HostError          whoever runs the host: disk, memory, a tool that is missing
+    ├── ToolError          nobody yet: a tool failed; it is tried again, on another host if there is one
+    ├── StoreError         time: the store is down or refuses; tried again while there is slack
+    ├── EdgeError          time, or whoever runs the edge
+    ├── ReleaseError       the operator on duty: the gate says no
+    └── Interrupted        nobody: the work was handed back, and will be done
+
+A message says what happened, to what; `hint` says what to do. Exit codes are those of sysexits.h.
+"""
+
+from typing import ClassVar
+
+from presets.document import DocumentError
+
+
+class AvantError(Exception):
+    """The root. `retryable`: the same step may succeed later without anyone doing anything."""
+
+    retryable: ClassVar[bool] = False
+    exit_code: ClassVar[int] = 70
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuilt, (type(self), self.message, self.hint))
+
+
+def _rebuilt(kind: type[AvantError], message: str, hint: str) -> AvantError:
+    return kind(message, hint=hint)
+
+
+class DeliveryError(AvantError):
+    """The delivery, or something it names, is not usable."""
+
+    exit_code = 65
+
+
+class ConfigurationError(AvantError):
+    """A preset, a setting or a service is not what we can work with."""
+
+    exit_code = 78
+
+
+class HostError(AvantError):
+    """This host lacks something: room on disk, memory, a program."""
+
+    retryable = True
+    exit_code = 73
+
+
+class ToolError(AvantError):
+    """A tool failed, or succeeded with an output that does not hold what it should."""
+
+    retryable = True
+    exit_code = 70
+
+
+class StoreError(AvantError):
+    """The object store is down, or refuses."""
+
+    retryable = True
+    exit_code = 69
+
+
+class EdgeError(AvantError):
+    """An edge does not answer, or is not warm after warming."""
+
+    retryable = True
+    exit_code = 69
+
+
+class ReleaseError(AvantError):
+    """The gate says no, or a lever can't be pulled in this state."""
+
+    exit_code = 75
+
+
+class Interrupted(AvantError):  # noqa: N818 - not a fault of anything
+    """The lease was lost or the worker is stopping: whatever was under way no longer counts."""
+
+    retryable = True
+    exit_code = 75
+
+
+def refused(error: DocumentError) -> ConfigurationError:
+    """A preset or a list of edges that can't be read."""
+    return ConfigurationError(error.sentence, hint=error.hint)
+
+
+def undeliverable(error: DocumentError) -> DeliveryError:
+    """An episode.toml that can't be read."""
+    return DeliveryError(error.sentence, hint=error.hint)

@@ -1,0 +1,96 @@
+"""
+Where everything is in the bucket. Nothing else knows an object key.
+
+    t/NAME/     a track: init segment, media segments, playlists           public, immutable
+    v/NAME/     a version: multivariant playlist, MPD, chapters            public, immutable
+    e/EPISODE/  an episode's entry points: the mirror of its ref           public, short-lived
+    inventories/NAME.json   what must be in a track or version, by sha256  private
+    attempts/STEP/TOKEN/    what one attempt of a step made                private
+
+Public names are keyed: an HMAC of the digest, so that knowing an episode's inputs does not reveal its URLs.
+Entry points and versions stand equally deep, so that both reach tracks as `../../t/NAME/…`.
+"""
+
+import base64
+import hashlib
+import hmac
+from dataclasses import dataclass, field
+
+PUBLIC = ("t/", "v/", "e/")
+
+IMMUTABLE = "public, max-age=31536000, immutable"
+#: After T: short enough for a flip to be seen, served stale only while the origin fails.
+RELEASED = "public, max-age=5, stale-if-error=86400"
+#: Before T: collapsed at the edge for a second, never served stale.
+NOT_YET = "public, max-age=1, must-revalidate"
+PRIVATE = "private, no-store"
+
+INIT = "init.mp4"
+MEDIA_PLAYLIST = "media.m3u8"
+IFRAME_PLAYLIST = "iframes.m3u8"
+WHOLE_TEXT = "all.vtt"
+THUMBNAIL_INDEX = "index.vtt"
+MULTIVARIANT_PLAYLIST = "main.m3u8"
+MPD = "main.mpd"
+CHAPTERS = "chapters.json"
+RELEASE = "release.json"
+
+CONTENT_TYPES = {
+    ".mp4": "video/mp4",
+    ".m4s": "video/iso.segment",
+    ".m3u8": "application/vnd.apple.mpegurl",
+    ".mpd": "application/dash+xml",
+    ".vtt": "text/vtt; charset=utf-8",
+    ".jpg": "image/jpeg",
+    ".json": "application/json",
+}
+
+
+def content_type(key: str) -> str:
+    """The media type that the object at `key` is served with."""
+    return CONTENT_TYPES[key[key.rindex(".") :]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Names:
+    """Turns digests into public names, with the farm's secret."""
+
+    key: bytes = field(repr=False)
+
+    def name(self, digest: str) -> str:
+        """26 letters and digits (130 bits) that only the holder of the key can tell from the digest."""
+        mac = hmac.new(self.key, bytes.fromhex(digest), hashlib.sha256).digest()
+        return base64.b32encode(mac).decode().lower()[:26]
+
+    def track(self, digest: str) -> str:
+        return f"t/{self.name(digest)}/"
+
+    def version(self, digest: str) -> str:
+        return f"v/{self.name(digest)}/"
+
+    def inventory(self, digest: str) -> str:
+        return f"inventories/{self.name(digest)}.json"
+
+
+def entry_points(episode: str) -> str:
+    """The prefix of an episode's entry points."""
+    return f"e/{episode}/"
+
+
+def attempt(step: str, token: int) -> str:
+    """The prefix that one attempt of a step writes to."""
+    return f"attempts/{step}/{token}/"
+
+
+def from_manifest(prefix: str, file: str) -> str:
+    """What a manifest in `v/NAME/` or `e/EPISODE/` calls `file` of the track at `prefix`."""
+    return f"../../{prefix}{file}"
+
+
+def segment(number: int, suffix: str) -> str:
+    """The name of the segment or sprite of that number, counted from one."""
+    return f"{number:05d}{suffix}"
+
+
+#: The same name as a DASH template.
+SEGMENT_TEMPLATE = "$Number%05d$"

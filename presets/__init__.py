@@ -1,0 +1,1 @@
+"""What we make: documents (TOML) and their types. Imports nothing of ours."""

@@ -1,0 +1,1 @@
+"""Who asks: the operators' command line, ingest, and the developers' one-word commands."""
