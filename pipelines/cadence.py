@@ -42,17 +42,25 @@ def cadence(frame_rate: Fraction, sample_rate: int, packaging: Packaging) -> Cad
     """The cadence nearest to the wishes of `packaging` that is whole frames throughout."""
     wanted = Fraction(packaging.gop_seconds)
     meeting = _meeting(1 / frame_rate, Fraction(AAC_FRAME, sample_rate))
-    if meeting <= wanted / 4:
-        gop = int(wanted // meeting * meeting * frame_rate)
-    else:
-        gop = max(1, round(wanted * frame_rate))
+    exact = wanted // meeting * meeting if meeting <= wanted / 4 else wanted
+    gop = max(1, round(exact * frame_rate))
     segment = gop * packaging.segment_gops
     return Cadence(frame_rate=frame_rate, gop=gop, segment=segment, chunk=segment * packaging.chunk_segments)
 
 
 def chunks(frames: int, cadence: Cadence) -> list[tuple[int, int]]:
-    """(first frame, frames) of each chunk of a programme of that many frames."""
-    return [(first, min(cadence.chunk, frames - first)) for first in range(0, frames, cadence.chunk)]
+    """
+    (first frame, frames) of each chunk of a programme of that many frames.
+
+    A rest shorter than a group of pictures goes with the chunk before it: x264 gives a run of one or two frames
+    another delay (seen), and then the two can't be joined.
+    """
+    whole, rest = divmod(frames, cadence.chunk)
+    starts = [number * cadence.chunk for number in range(whole)]
+    if rest >= cadence.gop or not starts:
+        starts.append(whole * cadence.chunk)
+    ends = [*starts[1:], frames]
+    return [(start, end - start) for start, end in zip(starts, ends, strict=True)]
 
 
 def segments(frames: int, cadence: Cadence) -> int:

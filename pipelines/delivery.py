@@ -29,8 +29,10 @@ def _language(tag: str) -> str:
 def _uri(uri: str) -> str:
     if "://" in uri:
         parts = urlsplit(uri)
-        if parts.scheme != "s3" or not parts.netloc or not parts.path.strip("/") or parts.username:
-            raise ValueError(f"`{uri}` is neither a path nor s3://bucket/key")
+        if parts.scheme != "s3" or not re.fullmatch(r"[\w.-]+", parts.netloc) or not parts.path.strip("/"):
+            # What stands before an @ may be a secret, and this sentence goes into logs.
+            shown = "an address with an @" if "@" in uri else f"`{uri}`"
+            raise ValueError(f"{shown} is neither a path nor s3://bucket/key")
     if not uri or "\0" in uri or "\n" in uri:
         raise ValueError("an empty or broken path")
     return uri

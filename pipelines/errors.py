@@ -14,6 +14,7 @@ Everything that can go wrong, by who can put it right.
 A message says what happened, to what; `hint` says what to do. Exit codes are those of sysexits.h.
 """
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from presets.document import DocumentError
@@ -30,13 +31,6 @@ class AvantError(Exception):
         self.message = message
         self.hint = hint
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return (_rebuilt, (type(self), self.message, self.hint))
-
-
-def _rebuilt(kind: type[AvantError], message: str, hint: str) -> AvantError:
-    return kind(message, hint=hint)
-
 
 class DeliveryError(AvantError):
     """The delivery, or something it names, is not usable."""
@@ -51,7 +45,7 @@ class ConfigurationError(AvantError):
 
 
 class HostError(AvantError):
-    """This host lacks something: room on disk, memory, a program."""
+    """The host lacks something: room on disk, memory, a program."""
 
     retryable = True
     exit_code = 73
@@ -62,6 +56,17 @@ class ToolError(AvantError):
 
     retryable = True
     exit_code = 70
+
+    def __init__(
+        self, message: str, *, hint: str = "", argv: Sequence[str] = (), status: int | None = None, tail: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint)
+        #: What was run, if a run failed.
+        self.argv = tuple(argv)
+        #: Its exit status, negative for a signal; None if we stopped it.
+        self.status = status
+        #: The last lines of its standard error.
+        self.tail = tail
 
 
 class StoreError(AvantError):
@@ -99,3 +104,8 @@ def refused(error: DocumentError) -> ConfigurationError:
 def undeliverable(error: DocumentError) -> DeliveryError:
     """An episode.toml that can't be read."""
     return DeliveryError(error.sentence, hint=error.hint)
+
+
+def full_disk() -> HostError:
+    """No room left where the work is done."""
+    return HostError("The disk is full.", hint="Make room where the scratch folder is, or move it (`avant doctor`).")

@@ -6,6 +6,9 @@ from fractions import Fraction
 from pipelines.probe import Picture
 from presets.ladder import Rung
 
+#: Width of a frame over its height, for which ladders are written.
+WIDE = Fraction(16, 9)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fitted:
@@ -14,27 +17,33 @@ class Fitted:
     rung: Rung
     width: int
     height: int
-
-    @property
-    def label(self) -> str:
-        return f"{self.height}p"
+    #: `540p`: the rung's own name, whatever the picture's shape.
+    label: str
 
 
 def fit(rungs: tuple[Rung, ...], picture: Picture) -> tuple[Fitted, ...]:
     """
-    The rungs that the picture is tall enough for, lowest first.
+    The rungs that the picture is large enough for, lowest first.
 
-    A picture lower than every rung gets the lowest rung at its own size.
+    A rung is the 16:9 frame of its height, upright for an upright picture, and the picture fills it in one direction:
+    CinemaScope keeps the width. A picture smaller than every rung gets the lowest at its own size.
     """
     width, height = _shown(picture)
-    fitting = [rung for rung in rungs if rung.height <= height]
-    if fitting:
-        return tuple(
-            Fitted(rung=rung, width=_even(width * rung.height / height), height=rung.height)
-            for rung in sorted(fitting, key=lambda rung: (rung.height, rung.bitrate))
+    ladder = sorted(rungs, key=lambda rung: (rung.height, rung.bitrate))
+    fitted = tuple(
+        Fitted(
+            rung=rung, width=_even(width * scale, width), height=_even(height * scale, height), label=f"{rung.height}p"
         )
-    lowest = min(rungs, key=lambda rung: (rung.height, rung.bitrate))
-    return (Fitted(rung=lowest, width=_even(width), height=_even(height)),)
+        for rung in ladder
+        if (scale := _scale(rung, width, height)) <= 1
+    )
+    own = Fitted(rung=ladder[0], width=_even(width, width), height=_even(height, height), label=f"{round(height)}p")
+    return fitted or (own,)
+
+
+def _scale(rung: Rung, width: Fraction, height: Fraction) -> Fraction:
+    """What the picture is multiplied by to fit the rung's frame."""
+    return min(rung.height * WIDE / max(width, height), rung.height / min(width, height))
 
 
 def _shown(picture: Picture) -> tuple[Fraction, Fraction]:
@@ -43,6 +52,6 @@ def _shown(picture: Picture) -> tuple[Fraction, Fraction]:
     return (height, width) if picture.rotation % 180 else (width, height)
 
 
-def _even(length: Fraction) -> int:
-    """The nearest even number, at least 2: 4:2:0 halves both directions."""
-    return max(2, 2 * round(length / 2))
+def _even(length: Fraction, most: Fraction) -> int:
+    """The nearest even number that is not above `most`, at least 2: 4:2:0 halves both directions."""
+    return max(2, min(2 * round(length / 2), 2 * int(most // 2)))

@@ -19,12 +19,13 @@ from pipelines.cadence import Cadence, cadence, chunks
 from pipelines.delivery import Chapter
 from pipelines.encode import EncodeJob, RungEncode
 from pipelines.ladder import Fitted, fit
+from pipelines.policy import Mark, Policy
 from pipelines.probe import Examined, Sound, Words
 from pipelines.subtitles import TextJob
 from pipelines.thumbnails import ThumbnailJob
 from pipelines.timecode import frame_number
 from pipelines.track import PackageJob
-from pipelines.version import ComposeJob, Mark, Policy, VerifyJob
+from pipelines.version import ComposeJob, VerifyJob
 from pipelines.warm import Edge, WarmJob
 from pipelines.wire import digest, to_data
 from presets.audio import AudioVariant
@@ -117,7 +118,7 @@ def make_plan(examined: Examined, preset: Preset, edges: Iterable[Edge] = ()) ->
     rungs = draft.video()
     sounds = draft.sounds()
     texts = draft.texts()
-    sprites = draft.sprites(rungs)
+    sprites = draft.sprites()
     planned = [*rungs, *sounds, *texts, sprites]
     tracks = tuple(t.digest for t in planned)
     policy = draft.policy()
@@ -202,13 +203,13 @@ class _Draft:
 
     def video(self) -> list[PlannedTrack]:
         """Encode steps for every chunk and class, then one packaging step per rung."""
-        for urgency, must in (("must", True), ("should", False)):
+        for must in (True, False):
             rungs = [rung for rung in self.ladder if rung.rung.must is must]
             for first, frames in self.chunks if rungs else ():
                 job = self._encode_job(rungs, first, frames)
                 span = _span(first, frames, self.cadence)
                 label = f"encode {span} {' '.join(rung.label for rung in rungs)}"
-                self.add(job, label=label, urgency="must" if urgency == "must" else "should")
+                self.add(job, label=label, urgency=_urgency(must))
         return [self._video_track(rung) for rung in self.ladder]
 
     def sounds(self) -> list[PlannedTrack]:
@@ -223,7 +224,7 @@ class _Draft:
     def texts(self) -> list[PlannedTrack]:
         return [self._text_track(words) for words in self.examined.words]
 
-    def sprites(self, rungs: list[PlannedTrack]) -> PlannedTrack:
+    def sprites(self) -> PlannedTrack:
         """Sprites from the smallest rung that is tall enough."""
         tall = [r for r in self.ladder if r.height >= self.preset.thumbnails.height]
         rung = min(tall, key=lambda r: r.height) if tall else max(self.ladder, key=lambda r: r.height)
@@ -274,10 +275,13 @@ class _Draft:
             source=picture.source,
             demuxer=picture.demuxer,
             stream=picture.stream,
+            pixels=picture.width * picture.height,
             frame_rate=picture.frame_rate,
             rotation=picture.rotation,
             first_frame=self.examined.first_frame + first,
             frames=frames,
+            lead=picture.lead,
+            matrix=picture.matrix,
             gop=self.cadence.gop,
             speed=self.preset.video.speed,
             rungs=tuple(
@@ -301,6 +305,8 @@ class _Draft:
                 "stream": picture.stream,
                 "frame_rate": str(picture.frame_rate),
                 "rotation": picture.rotation,
+                "lead": str(picture.lead),
+                "matrix": picture.matrix,
                 "first_frame": self.examined.first_frame + first,
                 "frames": frames,
                 "gop": self.cadence.gop,
@@ -315,7 +321,7 @@ class _Draft:
 
     def _video_track(self, rung: Fitted) -> PlannedTrack:
         inputs = self._chunk_digests(rung)
-        made = self._package("video", inputs, self.lengths, rung.label, "must" if rung.rung.must else "should")
+        made = self._package("video", inputs, self.lengths, label=rung.label, urgency=_urgency(rung.rung.must))
         size = int(self.examined.frames / self.cadence.frame_rate * rung.rung.bitrate / 8)
         return PlannedTrack(digest=made, medium="video", label=rung.label, size=size)
 
@@ -336,7 +342,7 @@ class _Draft:
         job = AudioJob(digest=made, source=sound.source, demuxer=sound.demuxer, stream=sound.stream, **_typed(parts))
         label = f"{sound.declared.language} {sound.declared.role} {variant.layout}"
         self.add(job, label=f"audio {label}")
-        packed = self._package("audio", (made,), (samples,), label, "must", sound)
+        packed = self._package("audio", (made,), (samples,), label=label, urgency="must", sound=sound)
         size = int(samples / rate * variant.bitrate / 8)
         return PlannedTrack(digest=packed, medium="audio", label=label, size=size)
 
@@ -345,6 +351,7 @@ class _Draft:
         medium: Literal["video", "audio"],
         inputs: tuple[str, ...],
         lengths: tuple[int, ...],
+        *,
         label: str,
         urgency: Urgency,
         sound: Sound | None = None,
@@ -390,6 +397,10 @@ class _Draft:
         label = f"{declared.language} {declared.kind}"
         self.add(job, label=f"text {label}")
         return PlannedTrack(digest=made, medium="text", label=label, size=words.source.size)
+
+
+def _urgency(must: bool) -> Urgency:
+    return "must" if must else "should"
 
 
 def _typed(parts: dict[str, Any]) -> Any:

@@ -38,3 +38,17 @@ def frame_number(time_code: str, frame_rate: Fraction) -> int:
         raise DeliveryError(f"Time code `{time_code}` is one that is dropped.", hint="Take the next that exists.")
     whole_minutes = hours * 60 + minutes
     return frame - dropped * (whole_minutes - whole_minutes // 10)
+
+
+def time_code(frame: int, frame_rate: Fraction, *, dropping: bool = False) -> str:
+    """The time code of a frame counted from 00:00:00:00; `dropping` only at 29.97 and 59.94 fps."""
+    base = round(frame_rate)
+    if dropping:
+        dropped = base // 15
+        tens, rest = divmod(frame, base * 600 - 9 * dropped)
+        # The first minute of each ten is whole; the other nine begin with the dropped numbers.
+        minutes = max(0, rest - dropped) // (base * 60 - dropped)
+        frame += dropped * (9 * tens + minutes)
+    seconds, rest = divmod(frame, base)
+    separator = ";" if dropping else ":"
+    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}{separator}{rest:02d}"

@@ -16,7 +16,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 class Document(BaseModel):
     """A part of a document: frozen, and refusing keys that it does not know."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, populate_by_name=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+        populate_by_name=True,
+        hide_input_in_errors=True,  # a mistaken address may hold a secret, and errors go into logs
+    )
 
 
 class DocumentError(Exception):
@@ -85,13 +91,14 @@ def _keys_at(kind: type[Document], loc: tuple[int | str, ...]) -> list[str]:
     for part in loc:
         if isinstance(part, str) and here is not None:
             here = next(
-                (_document_in(f.annotation) for k, f in here.model_fields.items() if part in (k, f.alias)),
+                (document_in(f.annotation) for k, f in here.model_fields.items() if part in (k, f.alias)),
                 here,
             )
     return [f.alias or k for k, f in here.model_fields.items()] if here else []
 
 
-def _document_in(annotation: Any) -> type[Document] | None:
+def document_in(annotation: Any) -> type[Document] | None:
+    """The kind of document that a field of this type holds, alone or in a tuple, if any."""
     if isinstance(annotation, type) and issubclass(annotation, Document):
         return annotation
-    return next((found for arg in get_args(annotation) if (found := _document_in(arg))), None)
+    return next((found for arg in get_args(annotation) if (found := document_in(arg))), None)

@@ -13,7 +13,7 @@ class Rung(Document):
     """One step of a ladder: a frame height and the rate control that goes with it."""
 
     height: Annotated[int, Field(ge=16, le=4320, multiple_of=2)]
-    """Frame height in pixels. Width follows from the mezzanine's picture; a rung above it is left out."""
+    """Height in pixels of the 16:9 frame that the picture is fitted into; a rung above the picture is left out."""
     bitrate: Bitrate
     """The average expected of demanding programmes, in bits per second; estimates and lint read it."""
     maxrate: Bitrate

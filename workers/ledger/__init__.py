@@ -1,0 +1,35 @@
+"""
+The truth about all work: which steps there are, who holds them, what has been made, what viewers get.
+
+SQL through SQLAlchemy's expressions: SQLite embedded, PostgreSQL for a farm; only the address differs.
+"""
+
+from workers.ledger.database import connect, explained
+from workers.ledger.refs import Refs, Release
+from workers.ledger.submit import Submissions, Submitted
+from workers.ledger.views import EpisodeView, Fault, Overview, StepView, VersionView, Views
+from workers.ledger.work import Claim, Verdict, Work
+
+__all__ = [
+    "Claim",
+    "EpisodeView",
+    "Fault",
+    "Ledger",
+    "Overview",
+    "Release",
+    "StepView",
+    "Submitted",
+    "Verdict",
+    "VersionView",
+    "explained",
+    "open_ledger",
+]
+
+
+class Ledger(Submissions, Work, Refs, Views):
+    """One connection pool, and everything that is asked of it. Safe for use by several threads."""
+
+
+def open_ledger(url: str) -> Ledger:
+    """The ledger at `url`, its tables made if there are none. Raises `ConfigurationError`."""
+    return Ledger(connect(url))

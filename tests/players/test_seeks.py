@@ -1,0 +1,37 @@
+"""Wherever a viewer goes, that is what is shown."""
+
+import random
+from collections.abc import Callable
+
+import pytest
+
+from tests.players.programme import RATE, Programme
+from tests.players.theatre import NATIVE, PLAYERS, Stage, Way
+
+SEEKS = 20
+
+Open = Callable[..., Stage]
+
+
+@pytest.mark.parametrize("way", [*PLAYERS, NATIVE], ids=str)
+def test_a_seek_shows_the_frame_of_its_time(way: Way, open_stage: Open, programme: Programme) -> None:
+    """
+    The number in the picture is the one that belongs there: not even a frame off.
+
+    Seeks go to the middle of frames, where rounding has no say, and with little buffered, so that many leave it.
+    """
+    seed = random.randrange(2**32)
+    stage = open_stage(way, buffer=1)
+    for frame in random.Random(seed).choices(programme.inside_segments(), k=SEEKS):
+        stands = stage.seek(frame)
+        assert stands["number"] == frame, f"seed {seed}: {stands}, {stage.report()}"
+    assert stage.report().errors == []
+
+
+@pytest.mark.parametrize("way", PLAYERS, ids=str)
+def test_no_frame_is_lost_or_doubled_at_a_cut(way: Way, open_stage: Open, programme: Programme) -> None:
+    """Where segments meet, and at both ends, frame follows frame."""
+    stage = open_stage(way, buffer=60)
+    stage.until("stage.video.buffered.end(0) >= end", end=programme.duration - 1 / RATE)
+    around = programme.around_cuts()
+    assert [stage.seek(frame)["number"] for frame in around] == around

@@ -1,0 +1,80 @@
+"""When a run in the foreground stops waiting, and what it then says."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from sqlite3 import OperationalError as SQLiteError
+from typing import Any
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from pipelines.errors import AvantError, ConfigurationError, HostError
+from tests.fakes.farm import plan, step
+from workers.ledger import Fault, Overview, StepView, explained
+from workers.production import HOST_FAULTS, _give_up_if_stuck
+
+NOW = datetime(2026, 11, 29, 2, 0, tzinfo=UTC)
+FAULT = Fault(kind="HostError", message="The disk is full.", hint="Make room.", retryable=True)
+WAITING = StepView(
+    step=step("chunk"),
+    state="ready",
+    progress=0.0,
+    attempts=HOST_FAULTS,
+    host=None,
+    worker=None,
+    started_at=NOW,
+    finished_at=NOW,
+    not_before=NOW,
+    fault=FAULT,
+)
+
+
+def overview(**changed: Any) -> Overview:
+    return Overview(
+        plan=plan("e", [WAITING.step]),
+        deadline=None,
+        submitted_at=NOW,
+        now=NOW,
+        steps=(replace(WAITING, **changed),),
+        made=frozenset(),
+    )
+
+
+def test_a_fault_of_this_host_is_not_waited_out() -> None:
+    """There is no better host to wait for, and whoever can make room sits at the terminal."""
+    with pytest.raises(HostError, match="chunk: The disk is full") as raised:
+        _give_up_if_stuck(overview())
+    assert raised.value.hint == "Make room."
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"attempts": HOST_FAULTS - 1},
+        {"state": "running"},
+        {"fault": replace(FAULT, kind="StoreError")},
+        {"fault": None},
+    ],
+)
+def test_what_may_pass_is_waited_for(changed: Mapping[str, Any]) -> None:
+    """The first faults, an attempt that is under way, a store that may come back."""
+    _give_up_if_stuck(overview(**changed))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "sentence"),
+    [
+        ("SQLITE_FULL", HostError, "The disk is full."),
+        ("SQLITE_IOERR_SHMSIZE", HostError, "The ledger's disk fails (SQLITE_IOERR_SHMSIZE)."),
+        ("SQLITE_BUSY", ConfigurationError, "The ledger can't be used: OperationalError."),
+        ("", ConfigurationError, "The ledger can't be used: OperationalError."),
+    ],
+)
+def test_a_ledger_that_fails_is_explained(name: str, kind: type[AvantError], sentence: str) -> None:
+    """By who can put it right."""
+    cause = SQLiteError("whatever it says")
+    if name:
+        cause.sqlite_errorname = name
+    found = explained(OperationalError("INSERT", {}, cause))
+    assert (type(found), found.message) == (kind, sentence)

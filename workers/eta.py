@@ -1,0 +1,89 @@
+"""
+When will it be done? The plan's own costs, corrected by what was measured so far, laid out on the slots there are.
+
+Pure. The static costs say how steps compare; the steps that ran say how fast this farm really is.
+"""
+
+import heapq
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from pipelines.plan import Step
+
+#: Below this share a running step's own speed says too little.
+TELLING = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """A step and how far it is."""
+
+    step: Step
+    #: Share of it that is done: 0 not begun, 1 committed.
+    progress: float = 0.0
+    #: Seconds it has run, or ran.
+    elapsed: float = 0.0
+
+    @property
+    def done(self) -> bool:
+        return self.progress >= 1.0
+
+    @property
+    def kind(self) -> str:
+        return self.step.job.kind
+
+
+def seconds_left(loads: Sequence[Load], slots: Sequence[Collection[str]]) -> float:
+    """Seconds until the last of `loads` is committed on `slots`, each given as the lanes that it serves."""
+    speed = _speeds(loads)
+    left = {load.step.id: _left(load, speed) for load in loads if not load.done}
+    return _simulated([load for load in loads if not load.done], left, slots)
+
+
+def share_done(loads: Sequence[Load]) -> float:
+    """Share of the estimated work that is done, 0 to 1."""
+    total = sum(load.step.cost for load in loads)
+    return sum(load.step.cost * min(1.0, load.progress) for load in loads) / total if total else 1.0
+
+
+def _speeds(loads: Sequence[Load]) -> Mapping[str, float]:
+    """Measured seconds per estimated second, by kind; kinds that have not run take the median of those that have."""
+    ratios: dict[str, list[float]] = defaultdict(list)
+    for load in loads:
+        if load.progress >= TELLING and load.elapsed > 0:
+            ratios[load.kind].append(load.elapsed / (load.step.cost * load.progress))
+    known = {kind: median(values) for kind, values in ratios.items()}
+    usual = median(known.values()) if known else 1.0
+    return defaultdict(lambda: usual, known)
+
+
+def _left(load: Load, speed: Mapping[str, float]) -> float:
+    if load.progress >= TELLING and load.elapsed > 0:
+        return load.elapsed * (1 - load.progress) / load.progress
+    return max(0.1, load.step.cost * speed[load.kind] - load.elapsed)
+
+
+def _simulated(loads: Sequence[Load], left: Mapping[str, float], slots: Sequence[Collection[str]]) -> float:
+    """The makespan of a list schedule: running steps first, then the most urgent one that is ready, slot by slot."""
+    absent = {made: load.step.id for load in loads for made in load.step.makes}
+    waiting = {load.step.id: {absent[need] for need in load.step.needs if need in absent} for load in loads}
+    open_steps = sorted(loads, key=lambda load: (load.elapsed == 0, -load.step.tail))
+    ends: dict[str, float] = {}
+    running: list[tuple[float, str, int]] = []
+    now = 0.0
+    idle = set(range(len(slots)))
+    while open_steps or running:
+        for load in list(open_steps) if idle else ():
+            slot = next((n for n in sorted(idle) if load.step.lane in slots[n]), None)
+            if slot is not None and all(before in ends for before in waiting[load.step.id]):
+                heapq.heappush(running, (now + left[load.step.id], load.step.id, slot))
+                idle.discard(slot)
+                open_steps.remove(load)
+        if not running:
+            break  # nothing can run: no slot serves what is left
+        now, step, slot = heapq.heappop(running)
+        ends[step] = now
+        idle.add(slot)
+    return now

@@ -1,0 +1,171 @@
+"""
+The tables. Instants are seconds since 1970 in UTC, by the ledger's own clock; what people read is made in `views`.
+
+Nothing is counted that can be looked up: a step is ready when no artifact that it needs is missing, a host's memory is
+taken by the steps that run on it. A counter would have to be right after every kind of death; a query is.
+"""
+
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Column, Double, Float, ForeignKey, Index, Integer, MetaData, Table, Text
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.expression import FunctionElement
+
+#: Raised with every change of a table.
+SCHEMA = 1
+
+metadata = MetaData()
+
+#: One row, locked by whoever submits or commits: of two transactions that each bring half of what a step waits for, the
+#: second sees the first's half.
+farm = Table("farm", metadata, Column("schema", Integer, primary_key=True))
+
+episodes = Table(
+    "episodes",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("title", Text, nullable=False),
+    #: The plan that counts: the last one submitted.
+    Column("version", Text, nullable=False),
+    #: Empty for bulk.
+    Column("deadline", Double),
+    Column("submitted_at", Double, nullable=False),
+)
+
+#: Every plan that an episode ever had, by the version that it makes.
+plans = Table(
+    "plans",
+    metadata,
+    Column("episode", Text, ForeignKey("episodes.id"), primary_key=True),
+    Column("version", Text, primary_key=True),
+    Column("plan", JSON, nullable=False),
+    Column("submitted_at", Double, nullable=False),
+)
+
+steps = Table(
+    "steps",
+    metadata,
+    Column("id", Text, primary_key=True),
+    #: The episode that first asked for it.
+    Column("episode", Text, nullable=False),
+    Column("lane", Text, nullable=False),
+    #: The whole step; the columns beside it are what queries ask for.
+    Column("body", JSON, nullable=False),
+    Column("memory", BigInteger, nullable=False),
+    #: waiting, ready, running, done, failed, quarantined, or dropped: nobody wants it any more. A row is never deleted,
+    #: because its token must never be given out twice.
+    Column("state", Text, nullable=False),
+    #: Lowest goes first: when it must start so that the most urgent episode that wants it is in time.
+    Column("latest_start", Double, nullable=False),
+    #: Its place in its plan, for steps that are equally urgent.
+    Column("position", Integer, nullable=False),
+    #: Claims that count, and how many of those ended without a word from their holder.
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("vanished", Integer, nullable=False, default=0),
+    #: Rises with every claim; only the holder of the last one may renew, commit or fail.
+    Column("token", Integer, nullable=False, default=0),
+    Column("lease_until", Double),
+    Column("worker", Text),
+    Column("host", Text),
+    Column("progress", Float, nullable=False, default=0.0),
+    #: Not to be claimed before, after a failure that time may heal.
+    Column("not_before", Double, nullable=False, default=0.0),
+    Column("started_at", Double),
+    Column("finished_at", Double),
+    #: Of the last failure: class, message, hint, retryable.
+    Column("error", JSON(none_as_null=True)),
+)
+#: The one query of a claim.
+Index("steps_by_urgency", steps.c.state, steps.c.lane, steps.c.latest_start, steps.c.position)
+
+step_needs = Table(
+    "step_needs",
+    metadata,
+    Column("step", Text, ForeignKey("steps.id"), primary_key=True),
+    Column("artifact", Text, primary_key=True),
+)
+Index("step_needs_by_artifact", step_needs.c.artifact)
+
+step_makes = Table(
+    "step_makes",
+    metadata,
+    Column("step", Text, ForeignKey("steps.id"), primary_key=True),
+    Column("artifact", Text, primary_key=True),
+)
+Index("step_makes_by_artifact", step_makes.c.artifact)
+
+#: Which episodes wait for a step, and how urgently each does.
+wants = Table(
+    "wants",
+    metadata,
+    Column("episode", Text, ForeignKey("episodes.id"), primary_key=True),
+    Column("step", Text, ForeignKey("steps.id"), primary_key=True),
+    Column("latest_start", Double, nullable=False),
+)
+Index("wants_by_step", wants.c.step)
+
+artifacts = Table(
+    "artifacts",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("facts", JSON, nullable=False),
+    #: Who made it: the attempt whose bytes count.
+    Column("step", Text, nullable=False),
+    Column("token", Integer, nullable=False),
+    Column("committed_at", Double, nullable=False),
+)
+
+hosts = Table(
+    "hosts",
+    metadata,
+    Column("host", Text, primary_key=True),
+    #: Bytes that steps may reserve together.
+    Column("memory", BigInteger, nullable=False),
+    #: How many slots of each class.
+    Column("slots", JSON, nullable=False),
+)
+
+refs = Table(
+    "refs",
+    metadata,
+    Column("episode", Text, primary_key=True),
+    Column("generation", Integer, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("flipped_at", Double, nullable=False),
+)
+
+releases = Table(
+    "releases",
+    metadata,
+    Column("episode", Text, primary_key=True),
+    Column("at", Double, nullable=False),
+    #: As the delivery said it: `2026-11-29 03:00 Europe/Paris`.
+    Column("wall", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    #: Digests of what must exist before the flip.
+    Column("goals", JSON, nullable=False),
+    Column("armed_at", Double, nullable=False),
+)
+
+
+class now(FunctionElement[float]):  # noqa: N801 - reads as the SQL function that it is
+    """The ledger's clock, in seconds since 1970."""
+
+    type = Double()
+    inherit_cache = True
+
+
+@compiles(now, "sqlite")
+def _(_element: now, _compiler: SQLCompiler, **_kw: Any) -> str:
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+@compiles(now, "postgresql")
+def _(_element: now, _compiler: SQLCompiler, **_kw: Any) -> str:
+    # Not now(), which stands still for the length of a transaction that may have waited for a lock.
+    return "extract(epoch from clock_timestamp())::double precision"

@@ -1,0 +1,211 @@
+"""What people ask the ledger: how far an episode is, which versions there are. Nothing here changes anything."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Engine, Row, select
+
+from pipelines.artifact import Artifact
+from pipelines.plan import Plan, Step
+from pipelines.wire import from_data
+from workers.ledger.database import Database, instant
+from workers.ledger.schema import artifacts, episodes, now, plans, refs, step_makes, steps
+from workers.ledger.work import artifact
+
+State = Literal["waiting", "ready", "running", "done", "failed", "quarantined"]
+#: Of several rows that make parts of one step: the one that says most about when it will be done.
+TELLING = ("failed", "quarantined", "running", "ready", "waiting", "dropped", "done")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """Why a step failed last."""
+
+    #: The error's class.
+    kind: str
+    message: str
+    hint: str
+    retryable: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepView:
+    """A step of a plan, and how far it is."""
+
+    step: Step
+    state: State
+    #: 0 to 1.
+    progress: float
+    #: Claims so far. 0 for a done step: its output was there before this ledger knew of it.
+    attempts: int
+    host: str | None
+    worker: str | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    #: Not tried again before, after a failure that time may heal.
+    not_before: datetime | None
+    fault: Fault | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """An episode's current plan and every step of it."""
+
+    plan: Plan
+    deadline: datetime | None
+    submitted_at: datetime
+    #: The ledger's clock when this was read.
+    now: datetime
+    #: In the order of the plan.
+    steps: tuple[StepView, ...]
+    #: Digests of the plan's artifacts that exist.
+    made: frozenset[str]
+
+    @property
+    def ready(self) -> bool:
+        """Whether everything that a release waits for exists."""
+        return self.made.issuperset(self.plan.goals)
+
+    @property
+    def stuck(self) -> tuple[StepView, ...]:
+        """The steps that failed for good: nothing goes on without somebody."""
+        return tuple(view for view in self.steps if view.state in ("failed", "quarantined"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpisodeView:
+    """An episode in a list."""
+
+    episode: str
+    title: str
+    submitted_at: datetime
+    deadline: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionView:
+    """A version of an episode that exists."""
+
+    artifact: Artifact
+    made_at: datetime
+    #: Whether viewers get it.
+    released: bool
+
+
+class Views(Database):
+    """Questions."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
+        self._plans: dict[str, tuple[tuple[str, float], Plan]] = {}
+
+    def overview(self, episode: str) -> Overview | None:
+        """How far an episode is, or None if nobody submitted it."""
+        with self._read() as connection:
+            row = connection.execute(select(episodes, now().label("clock")).where(episodes.c.id == episode)).first()
+            if row is None:
+                return None
+            plan = self._plan(connection, row)
+            made = _existing(connection, plan)
+            makers = _makers(connection, plan)
+        return Overview(
+            plan=plan,
+            deadline=_maybe(row.deadline),
+            submitted_at=instant(row.submitted_at),
+            now=instant(row.clock),
+            steps=tuple(_view(step, makers, made) for step in plan.steps),
+            made=made,
+        )
+
+    def episodes(self) -> tuple[EpisodeView, ...]:
+        """All episodes, the last submitted first."""
+        with self._read() as connection:
+            rows = connection.execute(select(episodes).order_by(episodes.c.submitted_at.desc())).all()
+        return tuple(
+            EpisodeView(
+                episode=row.id,
+                title=row.title,
+                submitted_at=instant(row.submitted_at),
+                deadline=_maybe(row.deadline),
+            )
+            for row in rows
+        )
+
+    def artifacts(self, digests: Iterable[str]) -> dict[str, Artifact]:
+        """Those of `digests` that exist."""
+        with self._read() as connection:
+            rows = connection.execute(select(artifacts).where(artifacts.c.digest.in_(list(digests))))
+            return {row.digest: artifact(row) for row in rows}
+
+    def versions(self, episode: str) -> tuple[VersionView, ...]:
+        """The versions of an episode that exist, newest first."""
+        query = (
+            select(artifacts, refs.c.version.label("released"))
+            .join(plans, plans.c.version == artifacts.c.digest)
+            .outerjoin(refs, refs.c.episode == plans.c.episode)
+            .where(plans.c.episode == episode)
+            .order_by(artifacts.c.committed_at.desc())
+        )
+        with self._read() as connection:
+            return tuple(
+                VersionView(
+                    artifact=artifact(row), made_at=instant(row.committed_at), released=row.released == row.digest
+                )
+                for row in connection.execute(query)
+            )
+
+    def _plan(self, connection: Connection, row: Row[Any]) -> Plan:
+        """The current plan of a row of `episodes`. Reading one costs milliseconds: the last of each episode is kept."""
+        key = (row.version, row.submitted_at)
+        if self._plans.get(row.id, (None, None))[0] != key:
+            query = select(plans.c.plan).where(plans.c.episode == row.id, plans.c.version == row.version)
+            self._plans[row.id] = (key, from_data(Plan, connection.execute(query).scalar_one()))
+        return self._plans[row.id][1]
+
+
+def _existing(connection: Connection, plan: Plan) -> frozenset[str]:
+    makes = [made for step in plan.steps for made in step.makes]
+    return frozenset(connection.scalars(select(artifacts.c.digest).where(artifacts.c.digest.in_(makes))))
+
+
+def _makers(connection: Connection, plan: Plan) -> Mapping[str, list[Row[Any]]]:
+    """The rows that make, or made, each artifact of the plan; an encode's rungs may be spread over several."""
+    makes = [made for step in plan.steps for made in step.makes]
+    told = [column for column in steps.c if column is not steps.c.body]  # which the plan holds already
+    query = select(step_makes.c.artifact, *told).join(steps, steps.c.id == step_makes.c.step)
+    found: dict[str, list[Row[Any]]] = defaultdict(list)
+    for row in connection.execute(query.where(step_makes.c.artifact.in_(makes))):
+        found[row.artifact].append(row)
+    return found
+
+
+def _view(step: Step, makers: Mapping[str, list[Row[Any]]], made: frozenset[str]) -> StepView:
+    done = made.issuperset(step.makes)
+    rows = [row for digest in step.makes for row in makers.get(digest, ()) if done == (row.state == "done")]
+    row = min(rows, key=lambda row: (TELLING.index(row.state), row.id), default=None)
+    state: State = "done" if done else "waiting" if row is None or row.state == "dropped" else row.state
+    return StepView(
+        step=step,
+        state=state,
+        progress=1.0 if done else row.progress if row else 0.0,
+        attempts=row.attempts if row else 0,
+        host=row.host if row else None,
+        worker=row.worker if row else None,
+        started_at=_maybe(row.started_at) if row else None,
+        finished_at=_maybe(row.finished_at) if row else None,
+        not_before=instant(row.not_before) if row and row.not_before and state == "ready" else None,
+        fault=_fault(row.error) if row else None,
+    )
+
+
+def _fault(error: dict[str, Any] | None) -> Fault | None:
+    if error is None:
+        return None
+    return Fault(kind=error["class"], message=error["message"], hint=error["hint"], retryable=error["retryable"])
+
+
+def _maybe(seconds: float | None) -> datetime | None:
+    return None if seconds is None else instant(seconds)

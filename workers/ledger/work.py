@@ -1,0 +1,263 @@
+"""
+Steps out: claimed under a lease, renewed, committed, failed, handed back, or taken from a holder that fell silent.
+
+Every change is one transaction that names the token of the claim; a holder whose token is not the last one changes
+nothing. When a step is committed, whatever waited only for it is ready in the same transaction.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, case, func, insert, select, update
+
+from pipelines.artifact import Artifact
+from pipelines.errors import AvantError, ConfigurationError, Interrupted
+from pipelines.plan import Lane, Step
+from pipelines.wire import from_data
+from workers.ledger.database import Database
+from workers.ledger.retry import VANISHED, pause
+from workers.ledger.schema import artifacts, farm, hosts, now, step_needs, steps
+from workers.ledger.submit import settled
+
+FREED = {"worker": None, "host": None, "lease_until": None, "progress": 0.0}
+#: An error's message may quote a file; a row is no place for one. Characters.
+LONGEST_MESSAGE = 2000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A step that is ours until the lease runs out."""
+
+    step: Step
+    token: int
+    episode: str
+    #: The committed artifacts that the step needs, by digest.
+    inputs: Mapping[str, Artifact]
+    #: Counted from one.
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What becomes of a step that failed."""
+
+    #: Seconds until it may be tried again; None: it has failed for good.
+    pause: float | None
+
+
+class Work(Database):
+    """Steps out, and what comes of them."""
+
+    def enrol(self, host: str, *, memory: int, slots: Iterable[str]) -> None:
+        """Say what a host has: bytes that its steps may reserve together, and the class of each slot."""
+        row = {"memory": memory, "slots": dict(Counter(slots))}
+        with self._write() as connection:
+            if not connection.execute(update(hosts).where(hosts.c.host == host).values(row)).rowcount:
+                connection.execute(insert(hosts).values(host=host, **row))
+
+    def slots(self) -> Mapping[str, int]:
+        """How many slots of each class all hosts have together."""
+        with self._read() as connection:
+            return sum((Counter(row) for row in connection.scalars(select(hosts.c.slots))), Counter())
+
+    def claim(self, lanes: Iterable[Lane], *, worker: str, host: str, lease_seconds: float) -> Claim | None:
+        """
+        The most urgent ready step of these lanes, ours for `lease_seconds`.
+
+        None if there is none, or if the host has no memory left for it now: nothing less urgent overtakes it, or small
+        steps would keep a large one from starting for ever.
+        """
+        with self._write() as connection:
+            room = _room(connection, host)
+            heads = [head for lane in lanes if (head := _most_urgent(connection, lane))]
+            head = min(heads, key=lambda row: (row.latest_start, row.position), default=None)
+            if head is None or not room.holds(head.memory):
+                return None
+            mine = {"state": "running", "worker": worker, "host": host, "started_at": now(), "progress": 0.0}
+            connection.execute(
+                update(steps)
+                .where(steps.c.id == head.id)
+                .values(
+                    **mine,
+                    token=head.token + 1,
+                    attempts=head.attempts + 1,
+                    lease_until=now() + lease_seconds,
+                    finished_at=None,
+                )
+            )
+            return Claim(
+                step=from_data(Step, head.body),
+                token=head.token + 1,
+                episode=head.episode,
+                inputs=_inputs(connection, head.id),
+                attempt=head.attempts + 1,
+            )
+
+    def renew(self, step: str, token: int, *, progress: float, lease_seconds: float) -> bool:
+        """Hold a step for `lease_seconds` from now. False: it is not ours any more."""
+        with self._write() as connection:
+            values = {"lease_until": now() + lease_seconds, "progress": progress}
+            held = (*_held(step, token), steps.c.lease_until > now())
+            return connection.execute(update(steps).where(*held).values(values)).rowcount == 1
+
+    def commit(self, step: str, token: int, made: Iterable[Artifact]) -> Mapping[Lane, int]:
+        """
+        Record what a step made, and make ready what waited for it; how many in each lane.
+
+        An artifact that is recorded already stays as it is. Raises `Interrupted` if the step is not ours any more.
+        """
+        made = tuple(made)
+        with self._write() as connection:
+            connection.execute(select(farm).with_for_update())
+            _end(connection, step, token, {"state": "done", "progress": 1.0, "error": None})
+            _record(connection, step, token, made)
+            dependants = select(step_needs.c.step).where(step_needs.c.artifact.in_([a.digest for a in made]))
+            ready = settled().where(steps.c.id.in_(dependants)).returning(steps.c.lane)
+            return Counter(connection.scalars(ready).all())
+
+    def fail(self, step: str, token: int, error: Exception) -> Verdict:
+        """Record that a step failed. Raises `Interrupted` if it is not ours any more."""
+        with self._write() as connection:
+            counts = connection.execute(select(steps.c.attempts, steps.c.vanished).where(*_held(step, token))).first()
+            faults = counts.attempts - counts.vanished if counts else 1
+            wait = pause(error, faults)
+            again = {"state": "failed"} if wait is None else {"state": "ready", "not_before": now() + wait, **FREED}
+            _end(connection, step, token, {**again, "error": _told(error)})
+        return Verdict(pause=wait)
+
+    def hand_back(self, step: str, token: int) -> None:
+        """Give up a step that nothing is wrong with; the attempt does not count. Not ours any more: nothing happens."""
+        with self._write() as connection:
+            values = {"state": "ready", "attempts": steps.c.attempts - 1, **FREED}
+            connection.execute(update(steps).where(*_held(step, token)).values(values))
+
+    def expire(self) -> int:
+        """Take every step whose lease has run out from its holder. Returns how many."""
+        late = (steps.c.state == "running", steps.c.lease_until < now())
+        with self._read() as connection:
+            if connection.execute(select(steps.c.id).where(*late).limit(1)).first() is None:
+                return 0  # the usual case costs no write
+        with self._write() as connection:
+            return len(_vanish(connection, *late))
+
+    def bury(self, worker: str) -> tuple[tuple[str, int], ...]:
+        """
+        Take the steps of a worker that is known to be dead, without waiting for its lease; their ids and tokens.
+
+        Only for who has reaped the process: its tools died with it, and nothing of it can still write.
+        """
+        with self._write() as connection:
+            return _vanish(connection, steps.c.state == "running", steps.c.worker == worker)
+
+    def take_over(self, host: str) -> int:
+        """
+        Take all steps of a host on which nothing runs any more; how many. The attempts do not count.
+
+        Whatever ended all its workers at once, a power cut or an operator, was not the steps' doing.
+        """
+        with self._write() as connection:
+            values = {"state": "ready", "attempts": steps.c.attempts - 1, **FREED}
+            held = (steps.c.state == "running", steps.c.host == host)
+            return connection.execute(update(steps).where(*held).values(values)).rowcount
+
+    def ready_by_lane(self) -> dict[Lane, int]:
+        """How many steps could be claimed now."""
+        count = select(steps.c.lane, func.count()).where(steps.c.state == "ready", steps.c.not_before <= now())
+        with self._read() as connection:
+            return {row[0]: row[1] for row in connection.execute(count.group_by(steps.c.lane))}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Room:
+    """A host's memory, in bytes."""
+
+    total: int
+    reserved: int
+
+    def holds(self, memory: int) -> bool:
+        """A step larger than the host gets it for itself: the estimate may be wrong, waiting for ever is."""
+        return self.reserved == 0 or self.reserved + memory <= self.total
+
+
+def _room(connection: Connection, host: str) -> _Room:
+    """What the host has left. Its row is locked: claims of one host take turns."""
+    total = connection.execute(select(hosts.c.memory).where(hosts.c.host == host).with_for_update()).scalar()
+    if total is None:
+        raise ConfigurationError(f"Host `{host}` is not in the ledger.", hint="Start its workers with `avant run`.")
+    running = select(func.coalesce(func.sum(steps.c.memory), 0))
+    reserved = connection.execute(running.where(steps.c.state == "running", steps.c.host == host)).scalar_one()
+    return _Room(total=int(total), reserved=int(reserved))
+
+
+def _most_urgent(connection: Connection, lane: Lane) -> Row[Any] | None:
+    return connection.execute(
+        select(steps)
+        .where(steps.c.state == "ready", steps.c.lane == lane, steps.c.not_before <= now())
+        .order_by(steps.c.latest_start, steps.c.position)
+        .limit(1)
+        # Another claimer's candidate is not waited for. SQLite, which has one writer at a time, leaves this out.
+        .with_for_update(skip_locked=True)
+    ).first()
+
+
+def _inputs(connection: Connection, step: str) -> dict[str, Artifact]:
+    query = select(artifacts).join(step_needs, step_needs.c.artifact == artifacts.c.digest)
+    rows = connection.execute(query.where(step_needs.c.step == step))
+    return {row.digest: artifact(row) for row in rows}
+
+
+def artifact(row: Row[Any]) -> Artifact:
+    """The artifact that a row of `artifacts` stands for."""
+    return Artifact(digest=row.digest, kind=row.kind, key=row.key, size=row.size, sha256=row.sha256, facts=row.facts)
+
+
+def _record(connection: Connection, step: str, token: int, made: tuple[Artifact, ...]) -> None:
+    """Rows for artifacts that have none. Commits take turns (`farm` is locked): nobody inserts them meanwhile."""
+    digests = [artifact.digest for artifact in made]
+    there = set(connection.scalars(select(artifacts.c.digest).where(artifacts.c.digest.in_(digests))))
+    if rows := [_row(artifact, step, token) for artifact in made if artifact.digest not in there]:
+        connection.execute(insert(artifacts).values(committed_at=now()), rows)
+
+
+def _row(made: Artifact, step: str, token: int) -> dict[str, Any]:
+    values = {"digest": made.digest, "kind": made.kind, "key": made.key, "size": made.size, "sha256": made.sha256}
+    return {**values, "facts": dict(made.facts), "step": step, "token": token}
+
+
+def _held(step: str, token: int) -> tuple[ColumnElement[bool], ...]:
+    return (steps.c.id == step, steps.c.token == token, steps.c.state == "running")
+
+
+def _end(connection: Connection, step: str, token: int, values: Mapping[str, Any]) -> None:
+    ended = update(steps).where(*_held(step, token)).values({"finished_at": now(), "lease_until": None, **values})
+    if not connection.execute(ended).rowcount:
+        raise Interrupted(f"Step {step} was taken from its holder: its lease ran out.")
+
+
+def _vanish(connection: Connection, *held: ColumnElement[bool]) -> tuple[tuple[str, int], ...]:
+    """Take steps from holders that fell silent: ready again, or suspected after too many."""
+    suspected = steps.c.vanished + 1 >= VANISHED
+    taken = connection.execute(
+        update(steps)
+        .where(*held)
+        .values(state=case((suspected, "quarantined"), else_="ready"), vanished=steps.c.vanished + 1, **FREED)
+        .returning(steps.c.id, steps.c.token, steps.c.state)
+    ).all()
+    if dangerous := [row.id for row in taken if row.state == "quarantined"]:
+        connection.execute(update(steps).where(steps.c.id.in_(dangerous)).values(error=_told(_quarantine())))
+    return tuple((row.id, row.token) for row in taken)
+
+
+def _quarantine() -> AvantError:
+    return AvantError(
+        f"{VANISHED} workers vanished while they worked on it.",
+        hint="Look into the workers' logs and the host's memory; submit the episode again to try once more.",
+    )
+
+
+def _told(error: Exception) -> dict[str, Any]:
+    hint, retryable = (error.hint, error.retryable) if isinstance(error, AvantError) else ("", False)
+    message = str(error)[:LONGEST_MESSAGE]
+    return {"class": type(error).__name__, "message": message, "hint": hint, "retryable": retryable}

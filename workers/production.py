@@ -1,0 +1,186 @@
+"""
+One episode, from its document to viewers, on this machine: examine, plan, submit, work, arm, flip.
+
+The same worker processes as a farm's do the work; this only asks, watches, and releases.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from pipelines import errors
+from pipelines.delivery import Delivery, open_delivery
+from pipelines.errors import AvantError, ToolError, refused, undeliverable
+from pipelines.instant import Instant, resolve
+from pipelines.plan import Plan, make_plan
+from pipelines.probe import examine
+from pipelines.release import Ref
+from pipelines.warm import Edge, Edges
+from presets.catalogue import load
+from presets.document import DocumentError, read
+from presets.preset import Preset
+from workers import clock, host
+from workers.farm import Farm
+from workers.ledger import Overview, Release, StepView, Submitted
+from workers.settings import Settings
+from workers.supervisor import Supervisor, sweep
+
+#: Seconds from one look at the ledger to the next.
+INTERVAL = 0.25
+#: Failures of one step that are this host's doing. A farm may wait for a better host; here there is none.
+HOST_FAULTS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What was asked for, read and found possible; nothing has been examined yet."""
+
+    delivery: Delivery
+    preset: Preset
+    edges: tuple[Edge, ...]
+    #: When viewers get it; None: as soon as it is ready.
+    release: Instant | None
+
+    @property
+    def remote(self) -> bool:
+        """Whether any source is in the object store, so that it must be up to examine them."""
+        delivery = self.delivery
+        files = [delivery.mezzanine.file, *(a.file or "" for a in delivery.audio), *(t.file for t in delivery.text)]
+        return any(file.startswith("s3://") for file in files)
+
+
+def read_order(path: Path, settings: Settings, edges: Sequence[Edge] | None = None) -> Order:
+    """Read episode.toml, its preset and the list of edges. Raises `DeliveryError` or `ConfigurationError`."""
+    delivery = open_delivery(path)
+    try:
+        preset = load(delivery.preset, settings.presets)
+    except DocumentError as error:
+        raise undeliverable(error) from error
+    return Order(
+        delivery=delivery,
+        preset=preset,
+        edges=tuple(edges) if edges is not None else read_edges(settings.edges),
+        release=resolve(delivery.release) if delivery.release else None,
+    )
+
+
+def read_edges(path: Path | None) -> tuple[Edge, ...]:
+    """The edges that the document at `path` lists; none without one."""
+    try:
+        return read(Edges, path).edges if path else ()
+    except DocumentError as error:
+        raise refused(error) from error
+
+
+def plan_of(order: Order, farm: Farm) -> Plan:
+    """Examine what was delivered and plan it. An embedded store may go on starting meanwhile if no source is in it."""
+    if order.remote:
+        farm.wait()
+    return make_plan(examine(order.delivery, farm.store), order.preset, order.edges)
+
+
+def check_room(plan: Plan, farm: Farm, slots: int) -> None:
+    """
+    Raise `HostError` unless what is still to be made of `plan` fits on this machine's disk, by the plan's estimates.
+
+    Each slot may hold a track twice, joined and cut; an embedded store keeps chunks as well as tracks.
+    """
+    made = farm.ledger.artifacts(track.digest for track in plan.tracks)
+    sizes = [track.size for track in plan.tracks if track.digest not in made]
+    kept = 2 * sum(sizes) if farm.embeds(farm.settings.s3_endpoint) else 0
+    host.check_room(farm.settings.home, 2 * slots * max(sizes) + kept if sizes else 0)
+
+
+def submit(order: Order, plan: Plan, farm: Farm) -> Submitted:
+    """Hand the plan to the ledger; the most urgent work of the farm is then the one whose release is nearest."""
+    return farm.ledger.submit(plan, deadline=order.release.utc if order.release else None)
+
+
+def announce(plan: Plan, farm: Farm) -> None:
+    """Write the entry points that say "not yet", before anyone asks: an edge may remember that there was nothing."""
+    ref = farm.ledger.ref(plan.episode)
+    if ref.state == "not-yet":
+        clock.publish(farm, ref)
+
+
+def work(plan: Plan, farm: Farm, slots: int | None, tick: Callable[[Overview, Supervisor], None]) -> Overview:
+    """
+    Have all steps of `plan` done by this machine's slots; `tick` hears four times a second how far they are.
+
+    Raises the error of a step that failed for good, once nothing else of the episode can go on.
+    """
+    settings = farm.settings.model_copy(update={"slots": slots or farm.settings.slots})
+    with Supervisor(settings, farm.ledger) as supervisor:
+        farm.wait()
+        announce(plan, farm)
+        supervisor.wake()
+        while True:
+            supervisor.poll()
+            farm.check()
+            overview = farm.ledger.overview(plan.episode)
+            assert overview is not None  # noqa: S101 - it was submitted above
+            tick(overview, supervisor)
+            if overview.ready:
+                return overview
+            _give_up_if_stuck(overview)
+            time.sleep(INTERVAL)
+
+
+def tidy(farm: Farm) -> None:
+    """Remove what a run left that was killed when its work was done. Slots that are started begin with that."""
+    sweep(farm.settings.home)
+
+
+def arm(order: Order, plan: Plan, farm: Farm) -> Release:
+    """Promise the plan's version for its time, on everything that must hold by then."""
+    at = order.release.utc if order.release else farm.ledger.now()
+    release = Release(
+        episode=plan.episode,
+        at=at,
+        wall=order.release.wall if order.release else "now",
+        version=plan.version,
+        goals=plan.goals,
+    )
+    if farm.ledger.ref(plan.episode).version != plan.version:
+        farm.ledger.arm(release)
+    return release
+
+
+def release(release: Release, farm: Farm, tick: Callable[[timedelta], None]) -> Ref:
+    """Wait for the release's time, then flip; `tick` hears twice a second how long it still is."""
+    farm.wait()
+    clock.wait_until(farm, release.at, tick)
+    return clock.flip(farm, release)
+
+
+def seconds_taken(overview: Overview, now: datetime) -> dict[str, float]:
+    """Seconds of work by kind of step, as the ledger saw them; steps that were not needed took none."""
+    taken: dict[str, float] = {}
+    for view in overview.steps:
+        if view.started_at and view.started_at >= overview.submitted_at:
+            spent = ((view.finished_at or now) - view.started_at).total_seconds()
+            taken[view.step.job.kind] = round(taken.get(view.step.job.kind, 0.0) + spent, 3)
+    return taken
+
+
+def _give_up_if_stuck(overview: Overview) -> None:
+    moving = any(view.state in ("running", "ready") for view in overview.steps)
+    if overview.stuck and not moving:
+        raise _error_of(overview.stuck[0])
+    for view in overview.steps:
+        if view.state == "ready" and view.attempts >= HOST_FAULTS and view.fault and view.fault.kind == "HostError":
+            raise _error_of(view)
+
+
+def _error_of(view: StepView) -> AvantError:
+    """The error that ended a step, as the command line answers for it."""
+    if view.fault is None:
+        return ToolError(
+            f"`{view.step.label}` was given up: its workers vanished {view.attempts} times.",
+            hint="Look for what kills them (memory?) in the logs, then run the episode again.",
+        )
+    kind = getattr(errors, view.fault.kind, ToolError)
+    error: AvantError = kind(f"{view.step.label}: {view.fault.message}", hint=view.fault.hint)
+    return error

@@ -1,0 +1,208 @@
+"""
+One process per slot, kept alive; and a look once a second for what nobody told us.
+
+A slot is a process of its own because a dead one must take nobody with it. Its steps are taken from it as soon as it
+has been reaped, without waiting for the lease: nothing of it is left that could write, since the kernel kills its
+tools with it, and a commit needs the last token anyway.
+"""
+
+import fcntl
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+from pipelines.errors import ConfigurationError, HostError
+from pipelines.tools import process
+from workers import host, scratch
+from workers.broker import Tickets, open_broker
+from workers.lanes import SlotClass, mix
+from workers.ledger import Ledger
+from workers.reconcile import reconcile, wake
+from workers.settings import Settings
+from workers.slot import DRAIN, LOCK
+
+#: Seconds from one look to the next.
+INTERVAL = 1.0
+#: Seconds that a slot has to end by itself; more than it needs to drain.
+GRACE = DRAIN / 1000 + 2.0
+#: A slot that lives shorter (seconds) has not worked; so many times in a row, and none will.
+QUICK = 5.0
+QUICK_DEATHS = 5
+#: Milliseconds after which a slot asks a broker again that was down; three seconds by default.
+DRAMATIQ = {"dramatiq_restart_delay": "500"}
+#: Seconds until the last slots of a supervisor that was killed must have followed it.
+FOLLOW = 10.0
+
+log = structlog.get_logger()
+
+
+class Supervisor:
+    """
+    The slots of this machine, for as long as the context lasts. `poll` is to be called several times a second.
+
+    Enter it from a thread that lives as long: slots die with the thread that started them.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        *,
+        slots: tuple[SlotClass, ...] | None = None,
+        module: str = "workers.slot",
+    ) -> None:
+        """`slots` are by default those that the settings, or the processors, ask for; `module` is what each runs."""
+        self.slots = slots if slots is not None else mix(settings.slots or host.processors())
+        self._settings = settings
+        self._ledger = ledger
+        self._module = module
+        self._host = host.name()
+        self._tickets = Tickets(open_broker(settings.broker_url or ""))
+        self._crew: list[_Slot] = []
+        self._looked = 0.0
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            stack.enter_context(_alone(self._settings.home))
+            self._ledger.take_over(self._host)
+            scratch.sweep(self._settings.home)
+            (self._settings.home / "logs").mkdir(parents=True, exist_ok=True)
+            names = [slots.name for slots in self.slots]
+            self._ledger.enrol(self._host, memory=host.memory(), slots=names)
+            stack.callback(self._leave)
+            for number, slots in enumerate(self.slots, start=1):
+                self._crew.append(_Slot(self._settings, slots, f"{self._host}/{slots.name}-{number}", self._module))
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def poll(self) -> None:
+        """Replace slots that died, and once a second look for what is due. Raises `HostError` if slots can't live."""
+        for slot in self._crew:
+            if slot.died():
+                self._bury(slot)
+            slot.restart_when_due()
+        if time.monotonic() - self._looked >= INTERVAL:
+            self._looked = time.monotonic()
+            reconcile(self._ledger, self._tickets)
+
+    def wake(self) -> None:
+        """Send tickets for what was just submitted, instead of at the next look."""
+        wake(self._ledger, self._tickets)
+
+    def _bury(self, slot: "_Slot") -> None:
+        steps = self._ledger.bury(slot.name)
+        for step, token in steps:
+            scratch.remove(self._settings.home, step, token)
+        log.warning("slot.died", slot=slot.name, status=slot.status, steps=[step for step, _ in steps])
+        wake(self._ledger, self._tickets)
+
+    def _leave(self) -> None:
+        """End all slots, and give back whatever those held that did not end by themselves."""
+        for slot in self._crew:
+            slot.ask_to_end()
+        for slot in self._crew:
+            slot.end()
+        self._crew = []
+        self._ledger.take_over(self._host)
+        self._ledger.enrol(self._host, memory=host.memory(), slots=())
+        scratch.sweep(self._settings.home)
+
+
+class _Slot:
+    """The process of one slot, and its successors."""
+
+    def __init__(self, settings: Settings, slots: SlotClass, name: str, module: str) -> None:
+        self.name = name
+        self._log = settings.home / "logs" / f"{name.rpartition('/')[2]}.log"
+        self._argv = [sys.executable, "-m", module, "--slots", slots.name, "--name", name, "--parent", str(os.getpid())]
+        self._environment = {**os.environ, **settings.environment(), **DRAMATIQ}
+        self._quick_deaths = 0
+        self._restart_at: float | None = None
+        self._start()
+
+    @property
+    def status(self) -> int | None:
+        """Exit status, negative for a signal; None while it lives."""
+        return self._child.returncode
+
+    def died(self) -> bool:
+        """Whether the process has died since this was last asked. Raises `HostError` if it always does."""
+        if self._restart_at is not None or self._child.poll() is None:
+            return False
+        process.stop(self._child, 0)
+        lived = time.monotonic() - self._started
+        self._quick_deaths = self._quick_deaths + 1 if lived < QUICK else 0
+        if self._quick_deaths >= QUICK_DEATHS:
+            raise HostError(
+                f"Slot {self.name} dies as soon as it is started.", hint=f"Its last words are in {self._log}."
+            )
+        self._restart_at = time.monotonic() + 0.1 * 2**self._quick_deaths
+        return True
+
+    def restart_when_due(self) -> None:
+        if self._restart_at is not None and time.monotonic() >= self._restart_at:
+            self._start()
+
+    def ask_to_end(self) -> None:
+        if self._child.poll() is None:
+            self._child.send_signal(signal.SIGTERM)
+
+    def end(self) -> None:
+        process.stop(self._child, GRACE)
+
+    def _start(self) -> None:
+        self._child = process.start(self._argv, env=self._environment, log=self._log)
+        self._started = time.monotonic()
+        self._restart_at = None
+
+
+def sweep(home: Path) -> None:
+    """Remove what a killed run left behind, where no other one follows that would."""
+    with _alone(home):
+        scratch.sweep(home)
+
+
+@contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """The only supervisor of a data folder, once the slots of its predecessor are gone. Raises `ConfigurationError`."""
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "supervisor.lock").open("w") as ours:
+        try:
+            fcntl.flock(ours, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConfigurationError(
+                f"Another `avant` is at work in {home}.", hint="Wait for it, or set AVANT_HOME to another folder."
+            ) from error
+        _follow(home)
+        yield
+
+
+def _follow(home: Path) -> None:
+    """Wait until no slot of a killed predecessor is left: the kernel kills them with it, a moment later."""
+    with (home / LOCK).open("w") as slots:
+        patience = time.monotonic() + FOLLOW
+        while True:
+            try:
+                fcntl.flock(slots, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                if time.monotonic() > patience:
+                    raise ConfigurationError(
+                        f"Workers of an earlier run are still at work in {home}.", hint="End them first."
+                    ) from error
+                time.sleep(0.05)
+            else:
+                return
