@@ -1,10 +1,12 @@
 """One episode from delivery to released, through the command line: what comes out, and what doing it again costs."""
 
+import re
 import time
 from pathlib import Path
 from typing import Any
 
 from pipelines.layout import PUBLIC
+from pipelines.tools.s3 import Upload
 from tests.fakes import spine
 from tests.fakes.episode import Episode
 from tests.fakes.kin import kin
@@ -123,6 +125,26 @@ def test_the_same_delivery_from_another_place_is_the_same(episode: Episode, tmp_
     """A moved delivery is made of the same content: nothing runs, and viewers get the first version again."""
     told = episode.avant("run", episode.changed(tmp_path), "--json").told
     assert (told["ran"], told["version"], told["state"]) == ([], episode.told["version"], "released")
+
+
+def test_sources_in_a_bucket_are_read_where_they_are(episode: Episode, tmp_path: Path) -> None:
+    """An s3:// delivery gives the same tracks; no credential and no signed address is in any log."""
+    document = episode.changed(tmp_path)
+    for source in document.parent.iterdir():
+        body = Upload(key=f"in/{source.name}", body=source, content_type="", cache_control="private")
+        episode.store.put_once(body)
+    there = f"s3://{episode.store.bucket}/in/"
+    document.write_text(re.sub(r'file = "(\w+\.\w+)"', rf'file = "{there}\1"', document.read_text()))
+    told = episode.avant("run", document, "--json").told
+    assert (told["ran"], told["state"]) == (list(spine.STEPS), "released")
+    assert [(t["label"], t["bytes"]) for t in told["tracks"]] == [
+        (t["label"], t["bytes"]) for t in episode.told["tracks"]
+    ]
+    secret = episode.avant.settings.s3_secret_key
+    logs = "".join(log.read_text() for log in (episode.avant.settings.home / "logs").iterdir())
+    assert secret
+    assert secret.get_secret_value() not in logs
+    assert "X-Amz-" not in logs
 
 
 def _only_added(episode: Episode, before: dict[str, tuple[str, object]], told: dict[str, Any], label: str) -> None:
