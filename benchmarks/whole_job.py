@@ -17,7 +17,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -63,12 +63,7 @@ def main() -> None:
 def against_script(folder: Path, source: Path, name: str, rounds: int, results: Results) -> None:
     """(a)"""
     with standing(folder, source, name) as ground:
-        ours, peer = [], []
-        for number in range(rounds):
-            say(f"script, round {number + 1} of {rounds}")
-            ours.append(timed_ours(ground, number))
-            peer.append(timed_script(ground, number))
-            say_round(ours[-1], peer[-1])
+        ours, peer = in_turn(ground, rounds, timed_script)
     wall, cpu = compared("script: wall", ours, peer, "hand-written script")
     results.figures.extend((wall, cpu))
     results.bars.extend((under(wall, WALL), under(cpu, CPU)))
@@ -80,12 +75,7 @@ def against_script(folder: Path, source: Path, name: str, rounds: int, results: 
 def against_streamer(folder: Path, source: Path, name: str, rounds: int, results: Results) -> None:
     """(b): its x264 preset is `slow`; its bitrates are what our quality came to, so that both deliver the same bits."""
     with standing(folder, source, name, speed="slow") as ground:
-        ours, peer = [], []
-        for number in range(rounds):
-            say(f"streamer, round {number + 1} of {rounds}")
-            ours.append(timed_ours(ground, number))
-            peer.append(timed_streamer(ground, number))
-            say_round(ours[-1], peer[-1])
+        ours, peer = in_turn(ground, rounds, timed_streamer)
     wall, cpu = compared("streamer: wall", ours, peer, "Shaka Streamer")
     results.figures.extend((wall, cpu))
     results.bars.append(under(wall, STREAMER))
@@ -109,8 +99,15 @@ def compared(name: str, ours: Sequence[Taken], peer: Sequence[Taken], who: str) 
     )
 
 
-def say_round(ours: Taken, peer: Taken) -> None:
-    say(f"  wall {ours.wall:.1f} s against {peer.wall:.1f} s, CPU {ours.cpu:.1f} s against {peer.cpu:.1f} s")
+def in_turn(ground: Ground, rounds: int, timed_peer: Callable[[Ground, int], Taken]) -> tuple[list[Taken], list[Taken]]:
+    """Both sides of every round, one after the other: what makes one slow makes both slow."""
+    ours, peer = [], []
+    for number in range(rounds):
+        ours.append(timed_ours(ground, number))
+        peer.append(timed_peer(ground, number))
+        sides = f"wall {ours[-1].wall:.1f} s against {peer[-1].wall:.1f} s, CPU {ours[-1].cpu:.1f} s"
+        say(f"round {number + 1} of {rounds}: {sides} against {peer[-1].cpu:.1f} s")
+    return ours, peer
 
 
 def worst(taken: Sequence[Taken]) -> float:

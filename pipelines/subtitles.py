@@ -18,11 +18,10 @@ from pipelines.cadence import Cadence
 from pipelines.delivery import TextKind
 from pipelines.errors import DeliveryError
 from pipelines.playlist import media_playlist
-from pipelines.publish import File, Published, publish
+from pipelines.publish import File, publish
 from pipelines.source import Source
 from pipelines.tools.supply import stream
-from pipelines.track import TextTrack
-from pipelines.wire import to_data
+from pipelines.track import TextTrack, committed
 from pipelines.workspace import Workspace
 
 #: Raised by hand when our own method changes what comes out.
@@ -160,18 +159,7 @@ def make(job: TextJob, workspace: Workspace) -> tuple[Artifact, ...]:
         duration=duration,
         segments=len(pieces),
     )
-    return (_artifact(track, published),)
-
-
-def _artifact(track: TextTrack, published: Published) -> Artifact:
-    return Artifact(
-        digest=track.digest,
-        kind="track",
-        key=track.prefix,
-        size=published.size,
-        sha256=published.sha256,
-        facts=to_data(track),
-    )
+    return (committed(track, published),)
 
 
 def _read(source: Source, workspace: Workspace) -> bytes:

@@ -16,8 +16,7 @@ from pipelines.errors import ToolError
 from pipelines.layout import THUMBNAIL_INDEX, segment
 from pipelines.publish import File, publish
 from pipelines.tools import ffmpeg
-from pipelines.track import ThumbnailTrack, assemble
-from pipelines.wire import to_data
+from pipelines.track import ThumbnailTrack, assemble, committed
 from pipelines.workspace import Workspace
 from presets.packaging import Thumbnails
 
@@ -104,16 +103,7 @@ def make(job: ThumbnailJob, workspace: Workspace) -> tuple[Artifact, ...]:
             [File(name=THUMBNAIL_INDEX, body=index(job).encode())],
         ],
     )
-    return (
-        Artifact(
-            digest=job.digest,
-            kind="track",
-            key=track.prefix,
-            size=published.size,
-            sha256=published.sha256,
-            facts={**to_data(track), "tools": {"ffmpeg": ffmpeg.version()}},
-        ),
-    )
+    return (committed(track, published, ffmpeg=ffmpeg.version()),)
 
 
 def index(job: ThumbnailJob) -> str:

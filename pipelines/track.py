@@ -21,7 +21,7 @@ from pipelines.errors import ToolError
 from pipelines.fmp4 import Fragment, Header
 from pipelines.layout import IFRAME_PLAYLIST, INIT, MEDIA_PLAYLIST, segment
 from pipelines.playlist import KeyFrame, iframe_playlist, media_playlist
-from pipelines.publish import File, publish
+from pipelines.publish import File, Published, publish
 from pipelines.tools import packager
 from pipelines.tools.packager import Described
 from pipelines.wire import to_data
@@ -164,15 +164,18 @@ def make(job: PackageJob, workspace: Workspace) -> tuple[Artifact, ...]:
     published = publish(
         workspace, digest=job.digest, prefix=track.prefix, stages=_stages(job, workspace, track, pieces)
     )
-    return (
-        Artifact(
-            digest=job.digest,
-            kind="track",
-            key=track.prefix,
-            size=published.size,
-            sha256=published.sha256,
-            facts={**to_data(track), "tools": {"packager": packager.version()}},
-        ),
+    return (committed(track, published, packager=packager.version()),)
+
+
+def committed(track: Track, published: Published, **tools: str) -> Artifact:
+    """A published track as the ledger keeps it, with the versions of the tools that made it."""
+    return Artifact(
+        digest=track.digest,
+        kind="track",
+        key=track.prefix,
+        size=published.size,
+        sha256=published.sha256,
+        facts={**to_data(track), "tools": tools},
     )
 
 
