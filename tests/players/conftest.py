@@ -75,6 +75,6 @@ def theatre(browser: "Browser", address: str, programme: Programme) -> Theatre:
 
 @pytest.fixture
 def open_stage(theatre: Theatre) -> Iterator[Callable[..., Stage]]:
-    """Opens stages, `open_stage(way, buffer=1)`, and closes them after the test."""
+    """Opens stages, `open_stage(way, buffer=60)`, and closes them after the test."""
     with ExitStack() as stack:
         yield lambda way, **options: stack.enter_context(theatre.stage(way, **options))

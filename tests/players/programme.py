@@ -46,16 +46,6 @@ class Programme:
         """Seconds."""
         return float(self.frames / self.cadence.frame_rate)
 
-    def inside_segments(self) -> list[int]:
-        """
-        The frames that are not within a tenth of a second of a cut.
-
-        Next to what is buffered, players take the nearest for what was asked: hls.js 1.7 waits there for ever while it
-        is paused (`maxBufferHole`), and Chromium shows the frame that it has.
-        """
-        segment, close = self.cadence.segment, 3
-        return [frame for frame in range(self.frames) if close <= frame % segment < segment - close]
-
     def around_cuts(self) -> list[int]:
         """The frames on both sides of every cut between segments, and at both ends."""
         cuts = range(self.cadence.segment, self.frames, self.cadence.segment)
