@@ -7,7 +7,7 @@ const video = document.querySelector("video");
 const buffers = {};
 const told = { errors: [], waits: [], gaps: [] };
 const watched = [];
-let player, pitch;
+let player, pitch, source;
 
 const fault = text => told.errors.push(`at ${video.currentTime.toFixed(3)} s: ${text}`);
 const event = (target, name) => new Promise(resolve => target.addEventListener(name, resolve, { once: true }));
@@ -18,6 +18,7 @@ const ranges = buffered => Array.from({ length: buffered.length }, (_, n) => [bu
 // Players keep their source buffers to themselves; what is in them says which of sound and picture came late.
 const addSourceBuffer = MediaSource.prototype.addSourceBuffer;
 MediaSource.prototype.addSourceBuffer = function (type) {
+  source = this;
   return buffers[type.split("/")[0]] = addSourceBuffer.call(this, type);
 };
 
@@ -57,6 +58,9 @@ const report = () => ({
   buffered: ranges(video.buffered),
   buffers: Object.fromEntries(Object.entries(buffers).map(([kind, buffer]) => [kind, ranges(buffer.buffered)])),
 });
+
+// All of it is there, and the browser knows that nothing follows.
+const buffered = () => source.readyState === "ended";
 
 // The number in the row of cells along the top of a picture; null where none can be read.
 function number(picture = video, { x, y, width, height } = { x: 0, y: 0, width: video.videoWidth, height: video.videoHeight }) {
@@ -141,7 +145,7 @@ const within = (seconds, answer) => Promise.race([
 
 window.stage = {
   within, until,
-  load, play, report, number, seek, watch, watched, listen, cues, thumbnail, video,
+  load, play, report, buffered, number, seek, watch, watched, listen, cues, thumbnail, video,
   tone: () => pitch(),
   get player() { return player; },
 };
