@@ -81,7 +81,7 @@ def one_process(
     whole: EncodeJob, videos: list[Path], sounds: list[AudioJob], gains: list[float], folder: Path
 ) -> list[str]:
     """Our own video command without our thread counts, and the sounds as further outputs."""
-    argv = without(encode.command(whole, whole.source.uri, videos), "-threads")
+    argv = without(encode.command(whole, whole.source.uri, videos), "-threads", "-filter_complex_threads")
     extra: list[str] = []
     outputs: list[str] = []
     for n, (sound, gain) in enumerate(zip(sounds, gains, strict=True), start=1):
@@ -101,9 +101,9 @@ def one_process(
     return [*argv[:after], *extra, *argv[after:], *outputs]
 
 
-def without(argv: list[str], option: str) -> list[str]:
-    """`argv` less every occurrence of a one-valued option."""
-    drop = {n + k for n, word in enumerate(argv) if word == option for k in (0, 1)}
+def without(argv: list[str], *options: str) -> list[str]:
+    """`argv` less every occurrence of these one-valued options."""
+    drop = {n + k for n, word in enumerate(argv) if word in options for k in (0, 1)}
     return [word for n, word in enumerate(argv) if n not in drop]
 
 

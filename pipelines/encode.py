@@ -25,7 +25,7 @@ from pipelines.workspace import Workspace
 from presets.ladder import Rung
 
 #: Raised by hand when our own method changes what comes out.
-RECIPE = 1
+RECIPE = 2
 #: Frames decoded before the first that counts. A seek in QuickTime lands by decoding order: up to 16 frames (the most
 #: that H.264 and HEVC reorder) before the one sought, those of an open group of pictures lack what they refer to.
 PREROLL = 24
@@ -90,6 +90,9 @@ def command(job: EncodeJob, address: str, outputs: Sequence[Path]) -> list[str]:
         picture = picture.filter("trim", start=_seconds(first - seek))
     # Frames are counted, and times made from the count: a chunk begins at zero and is as long as its frames.
     picture = picture.filter("settb", expr=str(1 / job.frame_rate)).filter("setpts", "N")
+    # The end is said here, not to the outputs: `-frames` counts what leaves an encoder, which has by then been given
+    # forty frames more to look ahead at, each decoded and scaled for nothing.
+    picture = picture.filter("trim", end_frame=job.frames)
     # The encoder's buffer model needs the rate itself; sources give it in many near misses.
     picture = _turned(picture.filter("fps", str(job.frame_rate)), job.rotation)
     copies = picture.split() if len(job.rungs) > 1 else [picture]
@@ -165,7 +168,6 @@ def _scaled(picture: Stream, job: EncodeJob, rung: RungEncode) -> Stream:
 
 def _output(job: EncodeJob, rung: RungEncode, picture: Stream, path: Path) -> Stream:
     options = {
-        "frames:v": job.frames,
         "fps_mode": "passthrough",  # no frame is repeated or dropped to make times fit
         **_encoder(job, rung),
         **_muxer(job),

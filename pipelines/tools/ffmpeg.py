@@ -79,6 +79,8 @@ def command(*outputs: Stream, level: str = "error") -> list[str]:
         "-xerror",  # a damaged frame ends the run; by default it is patched over, and the exit status is 0
         *("-progress", "pipe:1"),  # for machines, on stdout; `run` reads it
         "-nostats",  # and not for people too
+        # Slots run side by side: a filter that cuts each frame into a slice per processor costs 5 % more in all.
+        *("-filter_complex_threads", "1"),
     ]
     whole = ffmpeg.merge_outputs(*outputs) if len(outputs) > 1 else outputs[0]
     return list(whole.compile(cmd=start, overwrite_output=True))

@@ -42,20 +42,22 @@ def test_the_whole_command() -> None:
     """What runs is a value: nothing is added to it later."""
     assert written(JOB) == [
         *(binary(), "-nostdin", "-hide_banner", "-loglevel", "error", "-xerror", "-progress", "pipe:1", "-nostats"),
+        *("-filter_complex_threads", "1"),
         *("-f", "mov", "-display_rotation", "0", "-enable_drefs", "0", "-max_alloc", "1073741824"),
         *("-max_pixels", "35389440", "-max_streams", "128", "-protocol_whitelist", "file", "-ss", "8.988146"),
         *("-threads", "4", "-use_absolute_path", "0", "-i", "/in/m.mov"),
         "-filter_complex",
         (
-            "[0:1]trim=start=1.001000[s0];[s0]settb=expr=1001/24000[s1];[s1]setpts=N[s2];[s2]fps=24000/1001[s3];"
-            "[s3]scale=640:360:flags=lanczos:in_color_matrix=bt709:out_color_matrix=bt709:out_range=tv[s4];"
-            "[s4]format=yuv420p[s5];[s5]setsar=1[s6];"
-            "[s6]setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv[s7]"
+            "[0:1]trim=start=1.001000[s0];[s0]settb=expr=1001/24000[s1];[s1]setpts=N[s2];[s2]trim=end_frame=96[s3];"
+            "[s3]fps=24000/1001[s4];"
+            "[s4]scale=640:360:flags=lanczos:in_color_matrix=bt709:out_color_matrix=bt709:out_range=tv[s5];"
+            "[s5]format=yuv420p[s6];[s6]setsar=1[s7];"
+            "[s7]setparams=color_primaries=bt709:color_trc=bt709:colorspace=bt709:range=tv[s8]"
         ),
-        *("-map", "[s7]", "-f", "mp4", "-a53cc", "0", "-bf", "3", "-bsf:v", "filter_units=remove_types=6"),
+        *("-map", "[s8]", "-f", "mp4", "-a53cc", "0", "-bf", "3", "-bsf:v", "filter_units=remove_types=6"),
         *("-bufsize", "1000000", "-c:v", "libx264", "-color_primaries", "bt709", "-color_range", "tv"),
         *("-color_trc", "bt709", "-colorspace", "bt709", "-crf", "25.0", "-fflags", "+bitexact"),
-        *("-flags:v", "+bitexact", "-fps_mode", "passthrough", "-frames:v", "96", "-g", "48", "-keyint_min", "48"),
+        *("-flags:v", "+bitexact", "-fps_mode", "passthrough", "-g", "48", "-keyint_min", "48"),
         *("-map_chapters", "-1", "-map_metadata", "-1", "-maxrate", "650000"),
         *("-movflags", "+frag_keyframe+empty_moov+delay_moov+default_base_moof", "-preset", "veryfast"),
         *("-profile:v", "main", "-sc_threshold", "0", "-threads", "1", "-video_track_timescale", "24000"),
@@ -101,7 +103,7 @@ def test_the_source_is_decoded_once_for_all_rungs() -> None:
     rungs = tuple(RungEncode(digest=f"{n}a" * 32, rung=RUNG, width=n * 160, height=n * 90) for n in (1, 2, 3))
     words = written(replace(JOB, rungs=rungs))
     assert words.count("-i") == 1
-    assert [part for part in graph(replace(JOB, rungs=rungs)) if "split" in part] == ["[s3]split=3[s4][s5][s6]"]
+    assert [part for part in graph(replace(JOB, rungs=rungs)) if "split" in part] == ["[s4]split=3[s5][s6][s7]"]
     assert [word for word in words if word.endswith(".mp4")] == ["/out/90.mp4", "/out/180.mp4", "/out/270.mp4"]
 
 
