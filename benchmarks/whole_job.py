@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
+from benchmarks import timeline
 from benchmarks.bars import Bar, Figure, Results, parser, say, under
 from benchmarks.measure import run
 from benchmarks.peers import Ground, Taken, timed_script, timed_streamer
@@ -30,9 +31,12 @@ from pipelines.tools import ffmpeg
 from presets.catalogue import load
 from workers import production, services
 from workers.farm import open_farm
+from workers.ledger import StepView
 from workers.settings import Settings
 
 WALL, CPU, STREAMER = 0.95, 1.03, 1.00
+#: In the home of each of our rounds.
+TIMELINE = "timeline.json"
 
 
 def main() -> None:
@@ -42,6 +46,7 @@ def main() -> None:
     options.add_argument("--seconds", type=int, default=120)
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--only", choices=("script", "streamer"), help="one peer alone")
+    options.add_argument("--timeline", type=Path, help="draw our last round to this SVG")
     options.add_argument("--ours", type=Path, help=argparse.SUPPRESS)
     asked = options.parse_args()
     if asked.ours:
@@ -57,6 +62,9 @@ def main() -> None:
             against_script(Path(folder) / "script", source, name, asked.rounds, results)
         if asked.only != "script":
             against_streamer(Path(folder) / "streamer", source, name, asked.rounds, results)
+        if asked.timeline:
+            last = max(Path(folder).glob("*/ours-*"), key=lambda home: home.stat().st_mtime)
+            asked.timeline.write_text(timeline.svg(timeline.read(last / TIMELINE)))
     results.report(as_json=asked.json)
 
 
@@ -199,6 +207,7 @@ def timed_ours(ground: Ground, number: int) -> Taken:
         environment={**ground.environment, "AVANT_HOME": str(home), "AVANT_NAMING_KEY": os.urandom(16).hex()},
     )
     told = json.loads(said)
+    (home / TIMELINE).write_text(json.dumps([{**s, **since(s, began)} for s in told["spans"]]))
     return Taken(
         wall=told["published_at"] - began,
         cpu=cpu,
@@ -209,12 +218,19 @@ def timed_ours(ground: Ground, number: int) -> Taken:
     )
 
 
+def since(span: dict[str, float], began: float) -> dict[str, float]:
+    """Instants as seconds from the beginning; what has no beginning begins with everything."""
+    return {"begin": max(0.0, span["begin"] - began), "end": span["end"] - began}
+
+
 def run_ours(document: Path) -> None:
     """In a process of its own: what `avant run` does, and when the version was there."""
+    marks = [("start", 0.0, time.time())]
     settings = Settings()
     order = production.read_order(document, settings)
     with open_farm(settings) as farm:
         plan = production.plan_of(order, farm)
+        marks.append(("examine", marks[-1][2], time.time()))
         production.submit(order, plan, farm)
         overview = production.work(plan, farm, None, lambda *_: None)
         tracks = farm.ledger.artifacts(track.digest for track in plan.tracks if track.medium == "video")
@@ -224,10 +240,19 @@ def run_ours(document: Path) -> None:
         "published_at": ends["compose"].timestamp(),
         "verification": (ends["verify"] - ends["compose"]).total_seconds(),
         "first_step_at": min(begins),
+        "spans": [{"row": "avant", "kind": kind, "label": kind, "begin": a, "end": b} for kind, a, b in marks]
+        + [span_of(view) for view in overview.steps if view.started_at],
         "video": sum(track.size for track in tracks.values()),
         "peak": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024,
     }
     sys.stdout.write(json.dumps(told))
+
+
+def span_of(view: StepView) -> dict[str, object]:
+    """A step that was done, for the picture."""
+    begin, end = (at.timestamp() if at else 0.0 for at in (view.started_at, view.finished_at))
+    slot = (view.worker or "").rpartition("/")[2]
+    return {"row": slot, "kind": view.step.job.kind, "label": view.step.label, "begin": begin, "end": end}
 
 
 if __name__ == "__main__":
