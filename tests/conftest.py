@@ -1,5 +1,6 @@
 """
-What tests share: one real object store for the whole run, a fresh bucket for each test, a workspace for a step.
+What tests share: one real object store for the whole run, a fresh bucket for each test, a workspace for a step; one real
+PostgreSQL, a fresh ledger for each test.
 """
 
 import os
@@ -17,6 +18,7 @@ from pipelines.artifact import Artifact
 from pipelines.layout import Names
 from pipelines.tools.s3 import Store
 from pipelines.workspace import Workspace
+from tests.fakes.postgres import SERVER, Postgres, postgres
 from workers import services
 
 
@@ -88,6 +90,24 @@ def make_workspace(tmp_path: Path, store: Store, names: Names) -> Callable[..., 
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Postgres]:
+    """PostgreSQL comes from the system; without it a laptop skips, and CI fails."""
+    if not SERVER and not os.environ.get("CI"):
+        pytest.skip("PostgreSQL is not installed")
+    with postgres() as running:
+        yield running
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ledger_address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where there is, or will be, a ledger that is empty: what is promised of one is promised of both."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'ledger.db'}"
+    found: Postgres = request.getfixturevalue("server")
+    return found.ledger()
 
 
 @pytest.fixture(scope="session")

@@ -1,28 +1,33 @@
 """
 A connection to the ledger: transactions that write, transactions that only read, and its clock.
 
-Settings of SQLite are here and nowhere else.
+Whatever is done in either runs on SQLite and PostgreSQL alike; how locks differ is said here and nowhere else. On
+SQLite one writer is alone in the whole ledger. On PostgreSQL rows are locked, in this order, so that no two
+transactions ever wait for each other:
+
+1. the *gate*: submissions hold it alone, commits share it, nobody else needs it;
+2. the row of a host, or of a release;
+3. steps, by id; a claim takes one that nobody holds, and waits for none;
+4. artifacts that are inserted, by digest; and after those, steps that may have become ready, by id.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select
+from sqlalchemy import Connection, Engine, Table, func, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from pipelines.errors import AvantError, ConfigurationError, HostError, full_disk
+from pipelines.errors import ConfigurationError
 from workers.ledger import schema
+from workers.ledger.engine import open_engine
+from workers.ledger.faults import explained
+from workers.ledger.migrate import prepare
 
-#: Each with what goes wrong without it.
-PRAGMAS = (
-    "busy_timeout = 20000",  # ms; a writer that meets another fails at once instead of waiting its turn
-    "journal_mode = WAL",  # readers (progress, status) would block writers, and be blocked
-    "synchronous = FULL",  # in WAL mode NORMAL forgets the last commits at a power cut: a flip that viewers saw
-    "foreign_keys = ON",  # SQLite does not check them unless told
-)
+#: The gate's number among PostgreSQL's advisory locks, which nothing else of ours takes.
+GATE = 0x4156414E54
 
 
 class Database:
@@ -30,7 +35,9 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._reader = engine.execution_options(reads_only=True)
+        # What is read in several queries is one state of the ledger: an artifact and the step that made it.
+        snapshot = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
+        self._reader = engine.execution_options(reads_only=True, **snapshot)
 
     def now(self) -> datetime:
         """The ledger's clock: the only one that leases and releases are judged by."""
@@ -60,10 +67,8 @@ def instant(seconds: float) -> datetime:
 def connect(url: str) -> Engine:
     """An engine for `url`, the tables made if there are none. Raises `ConfigurationError`."""
     try:
-        engine = create_engine(url)
-        if engine.dialect.name == "sqlite":
-            _prepare_sqlite(engine)
-        _prepare_tables(engine)
+        engine = open_engine(url)
+        prepare(engine)
     except (ArgumentError, ImportError) as error:
         raise ConfigurationError(
             "The ledger's address can't be used.", hint="Set AVANT_LEDGER_URL to sqlite:///path or postgresql://…"
@@ -73,47 +78,19 @@ def connect(url: str) -> Engine:
     return engine
 
 
-def explained(error: SQLAlchemyError) -> AvantError:
-    """A failure of the ledger, said to whoever can put it right."""
-    name = str(getattr(getattr(error, "orig", None), "sqlite_errorname", ""))
-    if name == "SQLITE_FULL":
-        return full_disk()
-    if name.startswith("SQLITE_IOERR"):  # also what a full disk is called when the shared index can't grow
-        return HostError(f"The ledger's disk fails ({name}).", hint="See that it has room, and what its log says.")
-    return ConfigurationError(
-        f"The ledger can't be used: {type(error).__name__}.", hint="Check AVANT_LEDGER_URL and that it is up."
-    )
+def pass_gate(connection: Connection, *, alone: bool) -> None:
+    """
+    Wait at the gate: submissions pass one by one, commits together, and none of one kind during the other.
+
+    A submission that met a commit would not see its artifact, nor the commit the submission's steps: a step would wait
+    for ever for what is there. PostgreSQL's advisory locks queue in order; a row that is locked by many at a time would
+    keep a submission waiting as long as commits go on.
+    """
+    if connection.dialect.name == "postgresql":
+        lock = func.pg_advisory_xact_lock if alone else func.pg_advisory_xact_lock_shared
+        connection.execute(select(lock(GATE)))
 
 
-def _prepare_sqlite(engine: Engine) -> None:
-    if engine.url.database:
-        folder = Path(engine.url.database).parent
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise HostError(f"{folder} can't be made: {error.strerror}.", hint="Choose another place.") from error
-
-    @event.listens_for(engine, "connect")
-    def _connected(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # Python's driver would begin transactions late, and only for writes
-        for pragma in PRAGMAS:
-            connection.execute(f"PRAGMA {pragma}")
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        reading = connection.get_execution_options().get("reads_only")
-        # A transaction that reads first and writes later fails if another wrote in between: writers lock at once.
-        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
-
-
-def _prepare_tables(engine: Engine) -> None:
-    with engine.begin() as connection:
-        if not inspect(connection).has_table(schema.farm.name):
-            schema.metadata.create_all(connection)
-            connection.execute(insert(schema.farm).values(schema=schema.SCHEMA))
-        found = connection.execute(select(schema.farm.c.schema)).scalar_one()
-    if found != schema.SCHEMA:
-        raise ConfigurationError(
-            f"The ledger has schema {found}; this version of Avant knows schema {schema.SCHEMA}.",
-            hint="Use the version of Avant that made it, or another ledger.",
-        )
+def insert_new(connection: Connection, table: Table) -> Any:
+    """An insert, which both dialects can have do nothing, or something else, where the row is there already."""
+    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)

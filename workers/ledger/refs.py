@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from pipelines.errors import ReleaseError
 from pipelines.release import Ref
-from workers.ledger.database import Database, instant
+from workers.ledger.database import Database, insert_new, instant
 from workers.ledger.schema import artifacts, now, refs, releases
 
 
@@ -37,18 +37,16 @@ class Refs(Database):
 
     def arm(self, release: Release) -> None:
         """Have `release` happen at its time; instead of the episode's last one, if that has not happened yet."""
+        values = {
+            "at": release.at.timestamp(),
+            "wall": release.wall,
+            "version": release.version,
+            "goals": list(release.goals),
+            "armed_at": now(),
+        }
         with self._write() as connection:
-            connection.execute(delete(releases).where(releases.c.episode == release.episode))
-            connection.execute(
-                insert(releases).values(
-                    episode=release.episode,
-                    at=release.at.timestamp(),
-                    wall=release.wall,
-                    version=release.version,
-                    goals=list(release.goals),
-                    armed_at=now(),
-                )
-            )
+            armed = insert_new(connection, releases).values(episode=release.episode, **values)
+            connection.execute(armed.on_conflict_do_update(index_elements=[releases.c.episode], set_=values))
 
     def armed(self) -> tuple[Release, ...]:
         """All releases to come, the next one first."""
@@ -68,17 +66,19 @@ class Refs(Database):
         something that it was promised on does not exist.
         """
         with self._write() as connection:
+            # Locked first: who meets another clock here then sees what that one did, and nobody arms another meanwhile.
+            armed = select(releases, now().label("clock")).where(releases.c.episode == episode).with_for_update()
+            found = connection.execute(armed).first()
             if _ref(connection, episode).generation != generation:
                 return None
-            _gate(connection, episode, version)
+            _gate(connection, found, episode, version)
             if not _swapped(connection, episode, version, generation):
                 return None
             connection.execute(delete(releases).where(releases.c.episode == episode))
             return _ref(connection, episode)
 
 
-def _gate(connection: Connection, episode: str, version: str) -> None:
-    found = connection.execute(select(releases, now().label("clock")).where(releases.c.episode == episode)).first()
+def _gate(connection: Connection, found: Row[Any] | None, episode: str, version: str) -> None:
     if found is None or found.version != version:
         raise ReleaseError(f"That version of `{episode}` is not armed.", hint="Run the episode, which arms it.")
     if found.clock < found.at:

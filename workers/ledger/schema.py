@@ -1,5 +1,6 @@
 """
-The tables. Instants are seconds since 1970 in UTC, by the ledger's own clock; what people read is made in `views`.
+The tables, as the last migration leaves them. Instants are seconds since 1970 in UTC, by the ledger's own clock; what
+people read is made in `views`.
 
 Nothing is counted that can be looked up: a step is ready when no artifact that it needs is missing, a host's memory is
 taken by the steps that run on it. A counter would have to be right after every kind of death; a query is.
@@ -12,14 +13,19 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import FunctionElement
 
-#: Raised with every change of a table.
-SCHEMA = 1
-
 metadata = MetaData()
 
-#: One row, locked by whoever submits or commits: of two transactions that each bring half of what a step waits for, the
-#: second sees the first's half.
-farm = Table("farm", metadata, Column("schema", Integer, primary_key=True))
+#: One row: the migration that the schema is at. Alembic's own, which makes and writes it.
+revision = Table("alembic_version", MetaData(), Column("version_num", Text, primary_key=True))
+
+#: One row for the whole ledger.
+farm = Table(
+    "farm",
+    metadata,
+    #: No token is given out that is not above it. Raised when the ledger is restored from a backup, which may have
+    #: forgotten tokens that somebody still holds.
+    Column("epoch", BigInteger, primary_key=True, autoincrement=False),
+)
 
 episodes = Table(
     "episodes",
@@ -64,7 +70,7 @@ steps = Table(
     Column("attempts", Integer, nullable=False, default=0),
     Column("vanished", Integer, nullable=False, default=0),
     #: Rises with every claim; only the holder of the last one may renew, commit or fail.
-    Column("token", Integer, nullable=False, default=0),
+    Column("token", BigInteger, nullable=False, default=0),
     Column("lease_until", Double),
     Column("worker", Text),
     Column("host", Text),
@@ -116,7 +122,7 @@ artifacts = Table(
     Column("facts", JSON, nullable=False),
     #: Who made it: the attempt whose bytes count.
     Column("step", Text, nullable=False),
-    Column("token", Integer, nullable=False),
+    Column("token", BigInteger, nullable=False),
     Column("committed_at", Double, nullable=False),
 )
 

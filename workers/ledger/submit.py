@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, Update, delete, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, Update, delete, exists, func, insert, select, update
 
 from pipelines.plan import Plan, Step, missing
 from pipelines.wire import to_data
-from workers.ledger.database import Database
-from workers.ledger.schema import artifacts, episodes, farm, now, plans, step_makes, step_needs, steps, wants
+from workers.ledger.database import Database, pass_gate
+from workers.ledger.schema import artifacts, episodes, now, plans, step_makes, step_needs, steps, wants
 from workers.ledger.urgency import latest_start
 
 LIVE = ("waiting", "ready", "running")
@@ -37,19 +37,26 @@ class Submissions(Database):
         """Have all that is missing of `plan` made by `deadline`; without one, after everything that has one."""
         makes = {made for step in plan.steps for made in step.makes}
         with self._write() as connection:
-            connection.execute(select(farm).with_for_update())
+            pass_gate(connection, alone=True)
             existing = frozenset(connection.scalars(select(artifacts.c.digest).where(artifacts.c.digest.in_(makes))))
             todo = missing(plan, set(existing))
             others = _made_by_others(connection, todo)
             own = missing(plan, set(existing) | set(others))
             due = deadline.timestamp() if deadline else None
             at = connection.execute(select(now())).scalar_one()
+            keys = _keys(own, todo, others, deadline=due, submitted_at=at)
+            before = frozenset(connection.scalars(select(wants.c.step).where(wants.c.episode == plan.episode)))
+            lock(connection, steps.c.id.in_(before | set(keys)))
             _keep_plan(connection, plan, due, at)
             _keep_steps(connection, plan, own)
-            keys = _keys(own, todo, others, deadline=due, submitted_at=at)
-            _keep_wants(connection, plan.episode, keys)
+            _keep_wants(connection, plan.episode, before, keys)
             connection.execute(settled().where(steps.c.id.in_([step.id for step in own])))
         return Submitted(steps=own, existing=existing)
+
+
+def lock(connection: Connection, *which: ColumnElement[bool]) -> list[str]:
+    """Lock steps in the order that everybody keeps, so that no two transactions wait for each other; their ids."""
+    return list(connection.scalars(select(steps.c.id).where(*which).order_by(steps.c.id).with_for_update()))
 
 
 def settled() -> Update:
@@ -133,9 +140,8 @@ def _keys(
     return keys
 
 
-def _keep_wants(connection: Connection, episode: str, keys: dict[str, float]) -> None:
+def _keep_wants(connection: Connection, episode: str, before: frozenset[str], keys: dict[str, float]) -> None:
     """The new plan's keys instead of the old one's; each step then has the most urgent key that anyone gives it."""
-    before = set(connection.scalars(select(wants.c.step).where(wants.c.episode == episode)))
     connection.execute(delete(wants).where(wants.c.episode == episode))
     if keys:
         rows = [{"episode": episode, "step": step, "latest_start": key} for step, key in keys.items()]

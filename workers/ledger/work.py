@@ -6,21 +6,26 @@ nothing. When a step is committed, whatever waited only for it is ready in the s
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, case, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, case, func, select, union_all, update
 
 from pipelines.artifact import Artifact
 from pipelines.errors import AvantError, ConfigurationError, Interrupted
 from pipelines.plan import Lane, Step
 from pipelines.wire import from_data
-from workers.ledger.database import Database
+from workers.ledger.database import Database, insert_new, pass_gate
+from workers.ledger.migrate import HEAD, unknown
 from workers.ledger.retry import VANISHED, pause
-from workers.ledger.schema import artifacts, farm, hosts, now, step_needs, steps
-from workers.ledger.submit import settled
+from workers.ledger.schema import artifacts, farm, hosts, now, revision, step_needs, steps
+from workers.ledger.submit import lock, settled
 
+#: What goes first.
+URGENCY = (steps.c.latest_start, steps.c.position)
+#: So many of a lane's first steps are looked at: more than hosts ever claim from one lane in the same millisecond.
+CLAIMERS = 32
 FREED = {"worker": None, "host": None, "lease_until": None, "progress": 0.0}
 #: An error's message may quote a file; a row is no place for one. Characters.
 LONGEST_MESSAGE = 2000
@@ -54,8 +59,8 @@ class Work(Database):
         """Say what a host has: bytes that its steps may reserve together, and the class of each slot."""
         row = {"memory": memory, "slots": dict(Counter(slots))}
         with self._write() as connection:
-            if not connection.execute(update(hosts).where(hosts.c.host == host).values(row)).rowcount:
-                connection.execute(insert(hosts).values(host=host, **row))
+            enrolled = insert_new(connection, hosts).values(host=host, **row)
+            connection.execute(enrolled.on_conflict_do_update(index_elements=[hosts.c.host], set_=row))
 
     def slots(self) -> Mapping[str, int]:
         """How many slots of each class all hosts have together."""
@@ -71,29 +76,25 @@ class Work(Database):
         """
         with self._write() as connection:
             room = _room(connection, host)
-            heads = [head for lane in lanes if (head := _most_urgent(connection, lane))]
-            head = min(heads, key=lambda row: (row.latest_start, row.position), default=None)
+            head = _most_urgent(connection, lanes)
             if head is None or not room.holds(head.memory):
                 return None
+            token = max(head.token, room.epoch) + 1
             mine = {"state": "running", "worker": worker, "host": host, "started_at": now(), "progress": 0.0}
             connection.execute(
                 update(steps)
                 .where(steps.c.id == head.id)
                 .values(
                     **mine,
-                    token=head.token + 1,
+                    token=token,
                     attempts=head.attempts + 1,
                     lease_until=now() + lease_seconds,
                     finished_at=None,
                 )
             )
-            return Claim(
-                step=from_data(Step, head.body),
-                token=head.token + 1,
-                episode=head.episode,
-                inputs=_inputs(connection, head.id),
-                attempt=head.attempts + 1,
-            )
+            inputs = _inputs(connection, head.id)
+        step = from_data(Step, head.body)
+        return Claim(step=step, token=token, episode=head.episode, inputs=inputs, attempt=head.attempts + 1)
 
     def renew(self, step: str, token: int, *, progress: float, lease_seconds: float) -> bool:
         """Hold a step for `lease_seconds` from now. False: it is not ours any more."""
@@ -110,10 +111,15 @@ class Work(Database):
         """
         made = tuple(made)
         with self._write() as connection:
-            connection.execute(select(farm).with_for_update())
+            pass_gate(connection, alone=False)
             _end(connection, step, token, {"state": "done", "progress": 1.0, "error": None})
             _record(connection, step, token, made)
-            dependants = select(step_needs.c.step).where(step_needs.c.artifact.in_([a.digest for a in made]))
+            waiting = select(step_needs.c.step).where(step_needs.c.artifact.in_([a.digest for a in made]))
+            # Of two commits that each bring half of what a step waits for, the second waits here for the first, and
+            # its next query sees the first's half.
+            dependants = lock(connection, steps.c.id.in_(waiting), steps.c.state == "waiting")
+            if not dependants:
+                return {}
             ready = settled().where(steps.c.id.in_(dependants)).returning(steps.c.lane)
             return Counter(connection.scalars(ready).all())
 
@@ -135,12 +141,11 @@ class Work(Database):
 
     def expire(self) -> int:
         """Take every step whose lease has run out from its holder. Returns how many."""
-        late = (steps.c.state == "running", steps.c.lease_until < now())
-        with self._read() as connection:
-            if connection.execute(select(steps.c.id).where(*late).limit(1)).first() is None:
-                return 0  # the usual case costs no write
+        late = select(steps.c.id).where(steps.c.state == "running", steps.c.lease_until < now())
         with self._write() as connection:
-            return len(_vanish(connection, *late))
+            # Whoever holds such a row is taking it or ending it: the next look will tell.
+            found = connection.scalars(late.order_by(steps.c.id).with_for_update(skip_locked=True)).all()
+            return len(_vanish(connection, found))
 
     def bury(self, worker: str) -> tuple[tuple[str, int], ...]:
         """
@@ -149,7 +154,7 @@ class Work(Database):
         Only for who has reaped the process: its tools died with it, and nothing of it can still write.
         """
         with self._write() as connection:
-            return _vanish(connection, steps.c.state == "running", steps.c.worker == worker)
+            return _vanish(connection, lock(connection, steps.c.state == "running", steps.c.worker == worker))
 
     def take_over(self, host: str) -> int:
         """
@@ -159,8 +164,8 @@ class Work(Database):
         """
         with self._write() as connection:
             values = {"state": "ready", "attempts": steps.c.attempts - 1, **FREED}
-            held = (steps.c.state == "running", steps.c.host == host)
-            return connection.execute(update(steps).where(*held).values(values)).rowcount
+            held = lock(connection, steps.c.state == "running", steps.c.host == host)
+            return connection.execute(update(steps).where(steps.c.id.in_(held)).values(values)).rowcount
 
     def ready_by_lane(self) -> dict[Lane, int]:
         """How many steps could be claimed now."""
@@ -171,10 +176,11 @@ class Work(Database):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Room:
-    """A host's memory, in bytes."""
+    """A host's memory, in bytes; and above which number its next token is."""
 
     total: int
     reserved: int
+    epoch: int
 
     def holds(self, memory: int) -> bool:
         """A step larger than the host gets it for itself: the estimate may be wrong, waiting for ever is."""
@@ -182,24 +188,39 @@ class _Room:
 
 
 def _room(connection: Connection, host: str) -> _Room:
-    """What the host has left. Its row is locked: claims of one host take turns."""
-    total = connection.execute(select(hosts.c.memory).where(hosts.c.host == host).with_for_update()).scalar()
-    if total is None:
+    """
+    What the host has left. Its row is locked: claims of one host take turns.
+
+    Or else, while one of them looks at a step that is too large for now, another would pass over it to a smaller one.
+    """
+    schema = select(revision.c.version_num).scalar_subquery().label("schema")
+    epoch = select(farm.c.epoch).scalar_subquery().label("epoch")
+    query = select(hosts.c.memory, schema, epoch).where(hosts.c.host == host)
+    found = connection.execute(query.with_for_update(of=hosts)).first()
+    if found is None:
         raise ConfigurationError(f"Host `{host}` is not in the ledger.", hint="Start its workers with `avant run`.")
+    if found.schema != HEAD:
+        raise unknown(found.schema)
     running = select(func.coalesce(func.sum(steps.c.memory), 0))
     reserved = connection.execute(running.where(steps.c.state == "running", steps.c.host == host)).scalar_one()
-    return _Room(total=int(total), reserved=int(reserved))
+    return _Room(total=int(found.memory), reserved=int(reserved), epoch=found.epoch)
 
 
-def _most_urgent(connection: Connection, lane: Lane) -> Row[Any] | None:
-    return connection.execute(
-        select(steps)
-        .where(steps.c.state == "ready", steps.c.lane == lane, steps.c.not_before <= now())
-        .order_by(steps.c.latest_start, steps.c.position)
-        .limit(1)
-        # Another claimer's candidate is not waited for. SQLite, which has one writer at a time, leaves this out.
-        .with_for_update(skip_locked=True)
-    ).first()
+def _most_urgent(connection: Connection, lanes: Iterable[Lane]) -> Row[Any] | None:
+    """
+    The step to take, which nobody else is taking at this moment; it alone is locked.
+
+    The first of each lane come from the index without a lock. To lock each lane's first would make other hosts pass over
+    what we don't take in the end.
+    """
+    now_ready = (steps.c.state == "ready", steps.c.not_before <= now())
+    firsts = [
+        select(select(steps.c.id).where(*now_ready, steps.c.lane == lane).order_by(*URGENCY).limit(CLAIMERS).subquery())
+        for lane in lanes
+    ]
+    # Of rows that others hold, the next one is looked at. SQLite, which has one writer at a time, leaves this out.
+    query = select(steps).where(steps.c.id.in_(union_all(*firsts)), *now_ready).order_by(*URGENCY).limit(1)
+    return connection.execute(query.with_for_update(skip_locked=True)).first()
 
 
 def _inputs(connection: Connection, step: str) -> dict[str, Artifact]:
@@ -214,11 +235,10 @@ def artifact(row: Row[Any]) -> Artifact:
 
 
 def _record(connection: Connection, step: str, token: int, made: tuple[Artifact, ...]) -> None:
-    """Rows for artifacts that have none. Commits take turns (`farm` is locked): nobody inserts them meanwhile."""
-    digests = [artifact.digest for artifact in made]
-    there = set(connection.scalars(select(artifacts.c.digest).where(artifacts.c.digest.in_(digests))))
-    if rows := [_row(artifact, step, token) for artifact in made if artifact.digest not in there]:
-        connection.execute(insert(artifacts).values(committed_at=now()), rows)
+    """Rows for artifacts that have none; in the order of their digests, as everybody inserts them."""
+    rows = [_row(artifact, step, token) for artifact in sorted(made, key=lambda each: each.digest)]
+    if rows:
+        connection.execute(insert_new(connection, artifacts).values(committed_at=now()).on_conflict_do_nothing(), rows)
 
 
 def _row(made: Artifact, step: str, token: int) -> dict[str, Any]:
@@ -236,12 +256,14 @@ def _end(connection: Connection, step: str, token: int, values: Mapping[str, Any
         raise Interrupted(f"Step {step} was taken from its holder: its lease ran out.")
 
 
-def _vanish(connection: Connection, *held: ColumnElement[bool]) -> tuple[tuple[str, int], ...]:
-    """Take steps from holders that fell silent: ready again, or suspected after too many."""
+def _vanish(connection: Connection, held: Collection[str]) -> tuple[tuple[str, int], ...]:
+    """Take locked steps from holders that fell silent: ready again, or suspected after too many."""
+    if not held:
+        return ()
     suspected = steps.c.vanished + 1 >= VANISHED
     taken = connection.execute(
         update(steps)
-        .where(*held)
+        .where(steps.c.id.in_(held))
         .values(state=case((suspected, "quarantined"), else_="ready"), vanished=steps.c.vanished + 1, **FREED)
         .returning(steps.c.id, steps.c.token, steps.c.state)
     ).all()
