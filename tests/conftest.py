@@ -1,5 +1,5 @@
 """
-What tests share: one real object store for the whole run, a fresh bucket for each test, a workspace for a step; one real
+What tests share: one real object store for the whole run, a fresh bucket for each test, a workspace for a step; a real
 PostgreSQL, a fresh ledger for each test.
 """
 

@@ -9,6 +9,7 @@ import structlog
 from dramatiq.brokers.redis import RedisBroker
 from sqlalchemy.exc import SQLAlchemyError
 
+from pipelines.errors import ConfigurationError
 from workers.bench import Bench
 from workers.broker import ACTOR
 from workers.lanes import SlotClass
@@ -27,3 +28,6 @@ def declare(broker: RedisBroker, slots: SlotClass, bench: Bench) -> None:
         except SQLAlchemyError as error:
             # The ledger is out of reach. A lease that it gave runs out, and then the step is ready again.
             log.error("ledger.unreachable", error=type(error).__name__)  # noqa: TRY400 - a traceback says no more
+        except ConfigurationError as error:
+            # The ledger has a schema that we don't know: nothing more is begun.
+            log.error("ledger.refused", message=error.message)  # noqa: TRY400 - likewise

@@ -6,6 +6,7 @@ ticket of one hostage while it works for the other. Light slots never take heavy
 episode never waits behind an encode; heavy slots also finish, so that no processor idles at the end of an episode.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pipelines.plan import Lane
@@ -18,7 +19,7 @@ class SlotClass:
     name: str
     lanes: tuple[Lane, ...]
 
-    def ready(self, by_lane: dict[Lane, int]) -> int:
+    def ready(self, by_lane: Mapping[Lane, int]) -> int:
         """How many of the ready steps are for this class."""
         return sum(by_lane.get(lane, 0) for lane in self.lanes)
 

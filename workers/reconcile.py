@@ -7,19 +7,31 @@ many finds nothing to do.
 
 from workers.broker import Tickets
 from workers.lanes import CLASSES
-from workers.ledger import Ledger
+from workers.ledger import Ledger, Look
+from workers.ledger.migrate import HEAD, unknown
 
 
 def reconcile(ledger: Ledger, tickets: Tickets) -> None:
-    """Free the steps of silent workers, then wake as many slots as there is work for."""
-    ledger.expire()
-    wake(ledger, tickets)
+    """
+    Free the steps of silent workers, then wake as many slots as there is work for.
+
+    Raises `ConfigurationError`, and does nothing, once the ledger has a schema that we don't know.
+    """
+    look = ledger.look()
+    if look.schema != HEAD:
+        raise unknown(look.schema)
+    if look.late:
+        ledger.expire()
+        look = ledger.look()
+    _top_up(look, tickets)
 
 
 def wake(ledger: Ledger, tickets: Tickets) -> None:
     """As many tickets for each class as there are ready steps, or slots if those are fewer."""
-    ready = ledger.ready_by_lane()
-    existing = ledger.slots()
+    _top_up(ledger.look(), tickets)
+
+
+def _top_up(look: Look, tickets: Tickets) -> None:
     for slots in CLASSES:
-        if waiting := slots.ready(ready):
-            tickets.top_up(slots, ready=waiting, existing=existing.get(slots.name, 0))
+        if waiting := slots.ready(look.ready):
+            tickets.top_up(slots, ready=waiting, existing=look.slots.get(slots.name, 0))

@@ -90,18 +90,30 @@ class Supervisor:
         self._stack.close()
 
     def poll(self) -> None:
-        """Replace slots that died, and once a second look for what is due. Raises `HostError` if slots can't live."""
+        """
+        Replace slots that died, and once a second look for what is due. Raises `HostError` if slots can't live.
+
+        Once the ledger has a schema that we don't know, slots claim nothing more; when the last step here has ended,
+        `ConfigurationError` is raised, and whoever starts us again starts what is installed then.
+        """
         for slot in self._crew:
             if slot.died():
                 self._bury(slot)
             slot.restart_when_due()
         if time.monotonic() - self._looked >= INTERVAL:
             self._looked = time.monotonic()
-            reconcile(self._ledger, self._tickets)
+            self._look()
 
     def wake(self) -> None:
         """Send tickets for what was just submitted, instead of at the next look."""
         wake(self._ledger, self._tickets)
+
+    def _look(self) -> None:
+        try:
+            reconcile(self._ledger, self._tickets)
+        except ConfigurationError:
+            if not self._ledger.busy(self._host):
+                raise
 
     def _bury(self, slot: "_Slot") -> None:
         steps = self._ledger.bury(slot.name)

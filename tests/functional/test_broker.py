@@ -69,7 +69,7 @@ def test_steps_of_silent_workers_come_back(tickets: Tickets, ledger: Ledger) -> 
     ledger.submit(plan("e", [step("a")]), deadline=None)
     claimed(ledger, lease=-1)
     reconcile(ledger, tickets)
-    assert ledger.ready_by_lane() == {"encode": 1}
+    assert ledger.look().ready == {"encode": 1}
     assert tickets.queued(HEAVY) == 1
 
 
@@ -77,4 +77,4 @@ def test_a_broker_that_is_down_costs_no_work(ledger: Ledger, tmp_path: Path) -> 
     """Nothing is raised; the next look tries again."""
     ledger.submit(plan("e", [step("a")]), deadline=None)
     reconcile(ledger, Tickets(open_broker(f"unix://{tmp_path / 'nobody.sock'}")))
-    assert ledger.ready_by_lane() == {"encode": 1}
+    assert ledger.look().ready == {"encode": 1}

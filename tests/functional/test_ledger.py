@@ -213,7 +213,7 @@ def test_a_store_that_is_down_is_given_time(ledger: Ledger) -> None:
     held = claimed(ledger)
     assert ledger.fail(held.step.id, held.token, StoreError("down")).pause == 1.0
     assert claim(ledger) is None
-    assert ledger.ready_by_lane() == {}
+    assert ledger.look().ready == {}
     assert states(ledger, "e")[0] == "ready"
 
 

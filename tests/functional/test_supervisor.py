@@ -178,7 +178,7 @@ def test_stopping_hands_work_back_and_leaves_nothing(settings: Settings, ledger:
     assert not any(alive(pid) for pid in pids)
     assert not (settings.home / "scratch").exists()
     assert (view(ledger).steps[0].state, view(ledger).steps[0].attempts) == ("ready", 0)
-    assert ledger.slots() == {}
+    assert ledger.look().slots == {}
 
 
 def test_a_broker_that_dies_costs_no_work(settings: Settings, ledger: Ledger, tmp_path: Path) -> None:

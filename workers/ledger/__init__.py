@@ -4,7 +4,9 @@ The truth about all work: which steps there are, who holds them, what has been m
 SQL through SQLAlchemy's expressions: SQLite embedded, PostgreSQL for a farm; only the address differs.
 """
 
-from workers.ledger.database import connect, explained
+from workers.ledger.database import connect
+from workers.ledger.faults import explained
+from workers.ledger.look import Look, Looks
 from workers.ledger.refs import Refs, Release
 from workers.ledger.submit import Submissions, Submitted
 from workers.ledger.views import EpisodeView, Fault, Overview, StepView, VersionView, Views
@@ -15,6 +17,7 @@ __all__ = [
     "EpisodeView",
     "Fault",
     "Ledger",
+    "Look",
     "Overview",
     "Release",
     "StepView",
@@ -26,7 +29,7 @@ __all__ = [
 ]
 
 
-class Ledger(Submissions, Work, Refs, Views):
+class Ledger(Submissions, Work, Looks, Refs, Views):
     """One connection pool, and everything that is asked of it. Safe for use by several threads."""
 
 

@@ -35,13 +35,17 @@ class Database:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        # What is read in several queries is one state of the ledger: an artifact and the step that made it.
-        snapshot = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
-        self._reader = engine.execution_options(reads_only=True, **snapshot)
+        if engine.dialect.name == "postgresql":
+            # What is read in several queries is one state of the ledger: an artifact and the step that made it.
+            self._reader = engine.execution_options(isolation_level="REPEATABLE READ")
+            # A single query needs no transaction of ours around it, which would be two more.
+            self._looker = engine.execution_options(isolation_level="AUTOCOMMIT")
+        else:
+            self._reader = self._looker = engine.execution_options(reads_only=True)
 
     def now(self) -> datetime:
         """The ledger's clock: the only one that leases and releases are judged by."""
-        with self._read() as connection:
+        with self._read_at_once() as connection:
             return instant(connection.execute(select(schema.now())).scalar_one())
 
     def close(self) -> None:
@@ -56,6 +60,12 @@ class Database:
     @contextmanager
     def _read(self) -> Iterator[Connection]:
         with self._reader.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _read_at_once(self) -> Iterator[Connection]:
+        """For one query that changes nothing."""
+        with self._looker.connect() as connection:
             yield connection
 
 

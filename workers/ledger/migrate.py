@@ -21,7 +21,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 def prepare(engine: Engine) -> None:
-    """Have the schema that we know. Raises `ConfigurationError` when the ledger has another and is not ours to change."""
+    """Have the schema that we know. Raises `ConfigurationError` if the ledger has another, not ours to change."""
     with engine.connect() as connection:
         found = schema_of(connection)
     if found == HEAD:

@@ -62,11 +62,6 @@ class Work(Database):
             enrolled = insert_new(connection, hosts).values(host=host, **row)
             connection.execute(enrolled.on_conflict_do_update(index_elements=[hosts.c.host], set_=row))
 
-    def slots(self) -> Mapping[str, int]:
-        """How many slots of each class all hosts have together."""
-        with self._read() as connection:
-            return sum((Counter(row) for row in connection.scalars(select(hosts.c.slots))), Counter())
-
     def claim(self, lanes: Iterable[Lane], *, worker: str, host: str, lease_seconds: float) -> Claim | None:
         """
         The most urgent ready step of these lanes, ours for `lease_seconds`.
@@ -167,12 +162,6 @@ class Work(Database):
             held = lock(connection, steps.c.state == "running", steps.c.host == host)
             return connection.execute(update(steps).where(steps.c.id.in_(held)).values(values)).rowcount
 
-    def ready_by_lane(self) -> dict[Lane, int]:
-        """How many steps could be claimed now."""
-        count = select(steps.c.lane, func.count()).where(steps.c.state == "ready", steps.c.not_before <= now())
-        with self._read() as connection:
-            return {row[0]: row[1] for row in connection.execute(count.group_by(steps.c.lane))}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Room:
@@ -210,8 +199,8 @@ def _most_urgent(connection: Connection, lanes: Iterable[Lane]) -> Row[Any] | No
     """
     The step to take, which nobody else is taking at this moment; it alone is locked.
 
-    The first of each lane come from the index without a lock. To lock each lane's first would make other hosts pass over
-    what we don't take in the end.
+    The first of each lane come from the index without a lock. To lock each lane's first would make other hosts pass
+    over what we don't take in the end.
     """
     now_ready = (steps.c.state == "ready", steps.c.not_before <= now())
     firsts = [

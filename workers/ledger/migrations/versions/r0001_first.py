@@ -11,7 +11,10 @@ def upgrade() -> None:
     _what_is_wanted()
     _work()
     _what_is_made()
-    op.bulk_insert(op.create_table("farm", sa.Column("epoch", sa.BigInteger, primary_key=True, autoincrement=False)), [{"epoch": 0}])
+    op.bulk_insert(
+        op.create_table("farm", sa.Column("epoch", sa.BigInteger, primary_key=True, autoincrement=False)),
+        [{"epoch": 0}],
+    )
 
 
 def _what_is_wanted() -> None:
