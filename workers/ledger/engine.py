@@ -2,10 +2,14 @@
 An engine for the ledger's address: what SQLite and PostgreSQL must be told before they can be relied on.
 """
 
+import math
+import time
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from pipelines.errors import HostError
 
@@ -36,6 +40,8 @@ LIBPQ = {
 }
 #: A slot's thread and its keeper's; now and then another for a moment.
 POOL = {"pool_size": 2, "max_overflow": 2}
+#: Seconds for which a connection that worked is believed to work.
+FRESH = 1.0
 #: What people write, and the driver that it means here.
 DRIVERS = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg"}
 
@@ -51,8 +57,31 @@ def _postgresql(url: URL) -> Engine:
     theirs = url.query.get("options", "")
     options = " ".join([*(f"-c {setting}" for setting in SESSION), *([theirs] if isinstance(theirs, str) else theirs)])
     ours = {name: value for name, value in LIBPQ.items() if name not in url.query}
-    # A connection is tried before it is used: one from before a restart of the server would fail its step.
-    return create_engine(url, pool_pre_ping=True, connect_args={**ours, "options": options.strip()}, **POOL)
+    engine = create_engine(url, connect_args={**ours, "options": options.strip()}, **POOL)
+    _try_before_use(engine)
+    return engine
+
+
+def _try_before_use(engine: Engine) -> None:
+    """
+    Try a connection that has been idle before it is used: one from before a restart of the server would fail its step.
+
+    Not one that was used a moment ago: asking each time (`pool_pre_ping`) makes a claim a third slower.
+    """
+    dialect = engine.dialect
+
+    @event.listens_for(engine, "checkin")
+    def _left(_connection: Any, record: ConnectionPoolEntry) -> None:
+        record.info["left"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def _tried(connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
+        if time.monotonic() - record.info.get("left", math.inf) < FRESH:
+            return
+        try:
+            dialect.do_ping(connection)
+        except dialect.loaded_dbapi.Error as error:
+            raise DisconnectionError from error  # the pool makes another
 
 
 def _sqlite(url: URL) -> Engine:

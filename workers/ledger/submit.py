@@ -55,8 +55,13 @@ class Submissions(Database):
 
 
 def lock(connection: Connection, *which: ColumnElement[bool]) -> list[str]:
-    """Lock steps in the order that everybody keeps, so that no two transactions wait for each other; their ids."""
-    return list(connection.scalars(select(steps.c.id).where(*which).order_by(steps.c.id).with_for_update()))
+    """Lock steps; their ids."""
+    return list(connection.scalars(locking(*which)))
+
+
+def locking(*which: ColumnElement[bool]) -> Select[Any]:
+    """What locks steps in the order that everybody keeps, so that no two transactions wait for each other."""
+    return select(steps.c.id).where(*which).order_by(steps.c.id).with_for_update()
 
 
 def settled() -> Update:

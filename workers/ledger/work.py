@@ -10,23 +10,30 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, case, func, select, union_all, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, case, select, update
 
 from pipelines.artifact import Artifact
-from pipelines.errors import AvantError, ConfigurationError, Interrupted
+from pipelines.errors import AvantError, Interrupted
 from pipelines.plan import Lane, Step
 from pipelines.wire import from_data
 from workers.ledger.database import Database, insert_new, pass_gate
-from workers.ledger.migrate import HEAD, unknown
 from workers.ledger.retry import VANISHED, pause
-from workers.ledger.schema import artifacts, farm, hosts, now, revision, step_needs, steps
-from workers.ledger.submit import lock, settled
+from workers.ledger.schema import artifacts, hosts, now, step_needs, steps
+from workers.ledger.submit import lock, locking, settled
+from workers.ledger.taking import Taker, take
 
-#: What goes first.
-URGENCY = (steps.c.latest_start, steps.c.position)
-#: So many of a lane's first steps are looked at: more than hosts ever claim from one lane in the same millisecond.
-CLAIMERS = 32
 FREED = {"worker": None, "host": None, "lease_until": None, "progress": 0.0}
+#: The queries of a commit, built once: like claims, commits are what a farm does most.
+ENDED = (
+    update(steps)
+    .where(steps.c.id == bindparam("step"), steps.c.token == bindparam("held"), steps.c.state == "running")
+    .values(state="done", progress=1.0, error=None, finished_at=now(), lease_until=None)
+)
+DEPENDANTS = locking(
+    steps.c.id.in_(select(step_needs.c.step).where(step_needs.c.artifact.in_(bindparam("made", expanding=True)))),
+    steps.c.state == "waiting",
+)
+READY = settled().where(steps.c.id.in_(bindparam("dependants", expanding=True))).returning(steps.c.lane)
 #: An error's message may quote a file; a row is no place for one. Characters.
 LONGEST_MESSAGE = 2000
 
@@ -70,26 +77,13 @@ class Work(Database):
         steps would keep a large one from starting for ever.
         """
         with self._write() as connection:
-            room = _room(connection, host)
-            head = _most_urgent(connection, lanes)
-            if head is None or not room.holds(head.memory):
+            taker = Taker(worker=worker, host=host, lease_seconds=lease_seconds)
+            taken = take(connection, tuple(lanes), taker)
+            if taken is None:
                 return None
-            token = max(head.token, room.epoch) + 1
-            mine = {"state": "running", "worker": worker, "host": host, "started_at": now(), "progress": 0.0}
-            connection.execute(
-                update(steps)
-                .where(steps.c.id == head.id)
-                .values(
-                    **mine,
-                    token=token,
-                    attempts=head.attempts + 1,
-                    lease_until=now() + lease_seconds,
-                    finished_at=None,
-                )
-            )
-            inputs = _inputs(connection, head.id)
-        step = from_data(Step, head.body)
-        return Claim(step=step, token=token, episode=head.episode, inputs=inputs, attempt=head.attempts + 1)
+            step = from_data(Step, taken.body)
+            inputs = _inputs(connection, step) if step.needs else {}
+        return Claim(step=step, token=taken.token, episode=taken.episode, inputs=inputs, attempt=taken.attempts)
 
     def renew(self, step: str, token: int, *, progress: float, lease_seconds: float) -> bool:
         """Hold a step for `lease_seconds` from now. False: it is not ours any more."""
@@ -107,16 +101,14 @@ class Work(Database):
         made = tuple(made)
         with self._write() as connection:
             pass_gate(connection, alone=False)
-            _end(connection, step, token, {"state": "done", "progress": 1.0, "error": None})
+            if not connection.execute(ENDED, {"step": step, "held": token}).rowcount:
+                raise _taken(step)
             _record(connection, step, token, made)
-            waiting = select(step_needs.c.step).where(step_needs.c.artifact.in_([a.digest for a in made]))
+            digests = [artifact.digest for artifact in made]
             # Of two commits that each bring half of what a step waits for, the second waits here for the first, and
             # its next query sees the first's half.
-            dependants = lock(connection, steps.c.id.in_(waiting), steps.c.state == "waiting")
-            if not dependants:
-                return {}
-            ready = settled().where(steps.c.id.in_(dependants)).returning(steps.c.lane)
-            return Counter(connection.scalars(ready).all())
+            dependants = connection.scalars(DEPENDANTS, {"made": digests}).all()
+            return Counter(connection.scalars(READY, {"dependants": dependants})) if dependants else {}
 
     def fail(self, step: str, token: int, error: Exception) -> Verdict:
         """Record that a step failed. Raises `Interrupted` if it is not ours any more."""
@@ -163,58 +155,8 @@ class Work(Database):
             return connection.execute(update(steps).where(steps.c.id.in_(held)).values(values)).rowcount
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Room:
-    """A host's memory, in bytes; and above which number its next token is."""
-
-    total: int
-    reserved: int
-    epoch: int
-
-    def holds(self, memory: int) -> bool:
-        """A step larger than the host gets it for itself: the estimate may be wrong, waiting for ever is."""
-        return self.reserved == 0 or self.reserved + memory <= self.total
-
-
-def _room(connection: Connection, host: str) -> _Room:
-    """
-    What the host has left. Its row is locked: claims of one host take turns.
-
-    Or else, while one of them looks at a step that is too large for now, another would pass over it to a smaller one.
-    """
-    schema = select(revision.c.version_num).scalar_subquery().label("schema")
-    epoch = select(farm.c.epoch).scalar_subquery().label("epoch")
-    query = select(hosts.c.memory, schema, epoch).where(hosts.c.host == host)
-    found = connection.execute(query.with_for_update(of=hosts)).first()
-    if found is None:
-        raise ConfigurationError(f"Host `{host}` is not in the ledger.", hint="Start its workers with `avant run`.")
-    if found.schema != HEAD:
-        raise unknown(found.schema)
-    running = select(func.coalesce(func.sum(steps.c.memory), 0))
-    reserved = connection.execute(running.where(steps.c.state == "running", steps.c.host == host)).scalar_one()
-    return _Room(total=int(found.memory), reserved=int(reserved), epoch=found.epoch)
-
-
-def _most_urgent(connection: Connection, lanes: Iterable[Lane]) -> Row[Any] | None:
-    """
-    The step to take, which nobody else is taking at this moment; it alone is locked.
-
-    The first of each lane come from the index without a lock. To lock each lane's first would make other hosts pass
-    over what we don't take in the end.
-    """
-    now_ready = (steps.c.state == "ready", steps.c.not_before <= now())
-    firsts = [
-        select(select(steps.c.id).where(*now_ready, steps.c.lane == lane).order_by(*URGENCY).limit(CLAIMERS).subquery())
-        for lane in lanes
-    ]
-    # Of rows that others hold, the next one is looked at. SQLite, which has one writer at a time, leaves this out.
-    query = select(steps).where(steps.c.id.in_(union_all(*firsts)), *now_ready).order_by(*URGENCY).limit(1)
-    return connection.execute(query.with_for_update(skip_locked=True)).first()
-
-
-def _inputs(connection: Connection, step: str) -> dict[str, Artifact]:
-    query = select(artifacts).join(step_needs, step_needs.c.artifact == artifacts.c.digest)
-    rows = connection.execute(query.where(step_needs.c.step == step))
+def _inputs(connection: Connection, step: Step) -> dict[str, Artifact]:
+    rows = connection.execute(select(artifacts).where(artifacts.c.digest.in_(step.needs)))
     return {row.digest: artifact(row) for row in rows}
 
 
@@ -226,8 +168,9 @@ def artifact(row: Row[Any]) -> Artifact:
 def _record(connection: Connection, step: str, token: int, made: tuple[Artifact, ...]) -> None:
     """Rows for artifacts that have none; in the order of their digests, as everybody inserts them."""
     rows = [_row(artifact, step, token) for artifact in sorted(made, key=lambda each: each.digest)]
-    if rows:
-        connection.execute(insert_new(connection, artifacts).values(committed_at=now()).on_conflict_do_nothing(), rows)
+    new = insert_new(connection, artifacts).values(committed_at=now()).on_conflict_do_nothing()
+    for row in rows:
+        connection.execute(new, row)
 
 
 def _row(made: Artifact, step: str, token: int) -> dict[str, Any]:
@@ -242,7 +185,11 @@ def _held(step: str, token: int) -> tuple[ColumnElement[bool], ...]:
 def _end(connection: Connection, step: str, token: int, values: Mapping[str, Any]) -> None:
     ended = update(steps).where(*_held(step, token)).values({"finished_at": now(), "lease_until": None, **values})
     if not connection.execute(ended).rowcount:
-        raise Interrupted(f"Step {step} was taken from its holder: its lease ran out.")
+        raise _taken(step)
+
+
+def _taken(step: str) -> Interrupted:
+    return Interrupted(f"Step {step} was taken from its holder: its lease ran out.")
 
 
 def _vanish(connection: Connection, held: Collection[str]) -> tuple[tuple[str, int], ...]:
