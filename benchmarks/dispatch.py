@@ -4,8 +4,8 @@ What the machinery costs: steps that do nothing, on a real PostgreSQL that keeps
     python -m benchmarks.dispatch [--quick] [--json]
 
 A worker here is a process that claims and commits in a loop, as a slot does, without tickets and without work. Eight
-share one host (whose claims take turns for its memory's sake); of 32, each eight share one. A claim's time is from asking
-to having, as its caller sees it. "Idle" is a real supervisor with real slots; what the ledger is asked is counted by
+share one host (whose claims take turns for its memory); of 32, each eight share one. A claim takes from being asked for
+to being had, as its caller sees it. "Idle" is a real supervisor with real slots; what the ledger is asked is counted by
 the server. There is no peer.
 """
 
@@ -19,7 +19,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import mean, median, quantiles
+from statistics import median, quantiles
 from threading import Event
 
 from pydantic import SecretStr
@@ -78,7 +78,7 @@ def main() -> None:
 
 
 def rate_of(address: str, workers: int, ready: int) -> tuple[float, float]:
-    """Steps per second that so many workers do of so many ready ones; the 99th percentile of a claim in milliseconds."""
+    """Steps per second that so many workers do of so many ready ones; the 99th percentile of a claim, in ms."""
     with opened(address) as ledger:
         fill(ledger, ready)
         for host in range(workers // PER_HOST):

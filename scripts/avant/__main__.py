@@ -12,6 +12,7 @@ from pipelines.errors import AvantError, full_disk, refused
 from presets.document import DocumentError
 from scripts.avant.console import print_error
 from scripts.avant.doctor import doctor
+from scripts.avant.ledger import ledger
 from scripts.avant.plan import plan
 from scripts.avant.presets import presets
 from scripts.avant.run import run
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 for command in (run, plan, status, versions, presets, doctor):
     app.command()(command)
+app.add_typer(ledger)
 
 
 def main() -> None:

@@ -18,12 +18,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Table, func, select
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from pipelines.errors import ConfigurationError
 from workers.ledger import schema
 from workers.ledger.engine import open_engine
-from workers.ledger.faults import explained
+from workers.ledger.faults import explaining
 from workers.ledger.migrate import prepare
 
 #: The gate's number among PostgreSQL's advisory locks, which nothing else of ours takes.
@@ -76,16 +74,14 @@ def instant(seconds: float) -> datetime:
 
 def connect(url: str) -> Engine:
     """An engine for `url`, the tables made if there are none. Raises `ConfigurationError`."""
-    try:
+    with explaining():
         engine = open_engine(url)
-        prepare(engine)
-    except (ArgumentError, ImportError) as error:
-        raise ConfigurationError(
-            "The ledger's address can't be used.", hint="Set AVANT_LEDGER_URL to sqlite:///path or postgresql://…"
-        ) from error
-    except SQLAlchemyError as error:
-        raise explained(error) from error
-    return engine
+        try:
+            prepare(engine)
+        except BaseException:
+            engine.dispose()
+            raise
+        return engine
 
 
 def pass_gate(connection: Connection, *, alone: bool) -> None:

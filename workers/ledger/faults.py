@@ -1,8 +1,10 @@
 """A failure of the ledger, said to whoever can put it right."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from pipelines.errors import AvantError, ConfigurationError, HostError, full_disk
 
@@ -36,6 +38,19 @@ def explained(error: SQLAlchemyError) -> AvantError:
     """What failed, and what to do; never with the address, which may hold a password."""
     cause: Any = getattr(error, "orig", None)
     return _sqlite(cause) or _postgresql(cause) or _unknown(error, cause)
+
+
+@contextmanager
+def explaining() -> Iterator[None]:
+    """Have whatever fails in opening a ledger end as an error of ours, without the address and its password."""
+    try:
+        yield
+    except (ArgumentError, ImportError) as error:
+        raise ConfigurationError(
+            "The ledger's address can't be used.", hint="Set AVANT_LEDGER_URL to sqlite:///path or postgresql://…"
+        ) from error
+    except SQLAlchemyError as error:
+        raise explained(error) from error
 
 
 def _sqlite(cause: Any) -> AvantError | None:
