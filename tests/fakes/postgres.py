@@ -95,8 +95,12 @@ class Postgres:
 
 
 @contextmanager
-def postgres(settings: Sequence[str] = CARELESS) -> Iterator[Postgres]:
-    """A server in a folder of its own, with a template for ledgers, for as long as the context lasts."""
+def postgres(settings: Sequence[str] = CARELESS, *, tls: tuple[str, str] | None = None) -> Iterator[Postgres]:
+    """
+    A server in a folder of its own, with a template for ledgers, for as long as the context lasts.
+
+    `tls` are the texts of a certificate and its key.
+    """
     folder = Path(tempfile.mkdtemp(prefix="avant-pg-"))
     try:
         if os.getuid() == ROOT:
@@ -105,6 +109,8 @@ def postgres(settings: Sequence[str] = CARELESS) -> Iterator[Postgres]:
         password.write_text(secrets.token_hex(8))
         password.chmod(0o644)
         _initialise(folder, password)
+        if tls:
+            settings = [*settings, "ssl=on", *_certified(folder, *tls)]
         server = Postgres(folder=folder, port=_free_port(), password=password.read_text(), settings=settings)
         server.start()
         try:
@@ -122,6 +128,17 @@ def _initialise(folder: Path, password: Path) -> None:
     argv = [initdb, "--no-sync", "-U", "avant", "-E", "UTF8", "--locale=C", "-D", str(folder / "data")]
     argv += ["--auth-local=trust", "--auth-host=scram-sha-256", f"--pwfile={password}"]
     process.run(_demoted(argv), cwd=folder)
+
+
+def _certified(folder: Path, certificate: str, key: str) -> Iterator[str]:
+    """The settings that name these two, kept where only the server reads them."""
+    for setting, text_ in (("ssl_cert_file", certificate), ("ssl_key_file", key)):
+        path = folder / setting
+        path.touch(mode=0o600)
+        path.write_text(text_)
+        if os.getuid() == ROOT:
+            shutil.chown(path, NOBODY)
+        yield f"{setting}={path}"
 
 
 def _demoted(argv: Sequence[str]) -> list[str]:
