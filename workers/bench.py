@@ -12,11 +12,12 @@ from threading import Event
 from typing import Any
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from pipelines.artifact import Artifact
 from pipelines.errors import AvantError, Interrupted, ToolError, full_disk
 from pipelines.layout import Names, attempt
+from pipelines.plan import Lane, Step
 from pipelines.tools.s3 import Store
 from pipelines.workspace import Workspace
 from workers.broker import Tickets
@@ -30,6 +31,9 @@ from workers.settings import Settings
 
 #: The function that does each kind of job.
 Dispatch = Mapping[str, Callable[[Any, Workspace], tuple[Artifact, ...]]]
+
+#: Seconds until a ledger that is out of reach is asked again.
+AGAIN = 0.5
 
 log = structlog.get_logger()
 
@@ -87,7 +91,7 @@ class Bench:
         """The event that says how the step ended, once the ledger knows."""
         step, token = held.claim.step, held.claim.token
         try:
-            ready = self.ledger.commit(step.id, token, self._made(held))
+            ready = self._committed(step, token, self._made(held))
         except Interrupted as error:
             self.ledger.hand_back(step.id, token)
             log.info("step.given-up", reason=error.message)
@@ -99,6 +103,17 @@ class Bench:
         if ready:
             wake(self.ledger, self.tickets)
         return "step.done"
+
+    def _committed(self, step: Step, token: int, made: tuple[Artifact, ...]) -> Mapping[Lane, int]:
+        """Commit. A ledger that is out of reach is asked again for a lease's time, or minutes of work would be lost."""
+        patience = time.monotonic() + self.settings.lease_seconds
+        while True:
+            try:
+                return self.ledger.commit(step.id, token, made)
+            except OperationalError as error:
+                log.warning("step.uncommitted", error=type(error).__name__)
+                if time.monotonic() > patience or self.stopping.wait(AGAIN):
+                    raise
 
     def _made(self, held: Held) -> tuple[Artifact, ...]:
         """What the step makes, all of it and nothing else."""

@@ -35,7 +35,7 @@ class Settings(BaseSettings):
     home: Annotated[Path, Field(default_factory=_home)]
     """Folder of everything that this machine keeps: embedded services, ledger, scratch, logs."""
     ledger_url: Annotated[str | None, Field(repr=False)] = None
-    """SQLAlchemy's address of the ledger. Default: SQLite in `home`."""
+    """`postgresql://name:password@host/database?sslmode=verify-full`. Default: SQLite in `home`."""
     broker_url: Annotated[str | None, Field(repr=False, pattern=r"^(rediss?|unix)://")] = None
     """`redis://:password@host:port/0` or `unix://:password@/path`. Default: an embedded Valkey."""
     s3_endpoint: Annotated[str | None, Field(pattern=r"^https?://[^/]")] = None

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Self
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from pipelines.errors import ConfigurationError, HostError
 from pipelines.tools import process
@@ -114,9 +115,15 @@ class Supervisor:
         except ConfigurationError:
             if not self._ledger.busy(self._host):
                 raise
+        except SQLAlchemyError as error:  # what is out of reach now is asked again at the next look
+            log.warning("ledger.unreachable", error=type(error).__name__)
 
     def _bury(self, slot: "_Slot") -> None:
-        steps = self._ledger.bury(slot.name)
+        try:
+            steps = self._ledger.bury(slot.name)
+        except SQLAlchemyError as error:  # its lease runs out all the same
+            log.warning("slot.died", slot=slot.name, status=slot.status, error=type(error).__name__)
+            return
         for step, token in steps:
             scratch.remove(self._settings.home, step, token)
         log.warning("slot.died", slot=slot.name, status=slot.status, steps=[step for step, _ in steps])

@@ -249,3 +249,23 @@ def test_pairs_of_claims_rise_in_urgency(ledger: Ledger) -> None:
     ledger.submit(plan("e", steps), deadline=SOON)
     tails = [claimed(ledger).step.tail for _ in range(150)]
     assert all(first >= second for first, second in pairwise(tails))
+
+
+def test_a_worker_needs_no_more_than_the_documented_privileges(server: Postgres) -> None:
+    """It reads and writes rows; it can't change the schema, and says so."""
+    database = server.empty()
+    open_ledger(server.socket(database)).close()
+    page = (Path(__file__).parents[2] / "docs/operating/ledger.md").read_text()
+    statements = page.partition("```sql\n")[2].partition("```")[0]
+    server.sql(statements.replace("avant_worker", database), database)
+    as_worker = server.socket(database).replace("avant@", f"{database}@")
+    ledger = open_ledger(as_worker)
+    ledger.enrol("h", memory=1000, slots=["heavy"])
+    ledger.submit(plan("e", [step("a")]), deadline=None)
+    held = claimed(ledger)
+    ledger.commit(held.step.id, held.token, made(held.step))
+    assert ledger.look().ready == {"control": 1}
+    ledger.close()
+    fresh = server.empty()
+    with pytest.raises(ConfigurationError, match="does not let us"):
+        open_ledger(server.socket(fresh).replace("avant@", f"{database}@"))

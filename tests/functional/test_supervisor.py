@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from pipelines.errors import ConfigurationError, HostError
 from pipelines.wire import digest
 from tests.fakes.farm import broker, plan, step, until
+from tests.fakes.postgres import postgres
 from workers.broker import Tickets, open_broker
 from workers.lanes import HEAVY, LIGHT, SlotClass
 from workers.ledger import Ledger, Overview, open_ledger
@@ -30,12 +31,13 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def settings(address: str, tmp_path: Path) -> Settings:
+def settings(address: str, ledger_address: str, tmp_path: Path) -> Settings:
     tickets = open_broker(address)
     tickets.client.flushall()
     tickets.client.close()
     return Settings(
         home=tmp_path,
+        ledger_url=ledger_address,
         broker_url=address,
         s3_endpoint="http://127.0.0.1:1",
         s3_access_key="nobody",
@@ -193,6 +195,38 @@ def test_a_broker_that_dies_costs_no_work(settings: Settings, ledger: Ledger, tm
         stack.enter_context(broker(tmp_path / "own"))
         until(lambda: view(ledger).ready, meanwhile=crew.poll)
         assert set(ran(settings).values()) == {1}
+
+
+@pytest.mark.parametrize("ledger_address", ["sqlite"], indirect=True)  # it has one of its own
+def test_a_ledger_that_is_restarted_costs_no_work(settings: Settings) -> None:
+    """What is under way meanwhile is committed when it is back, by whoever did it; nothing is done twice."""
+    with postgres(settings=()) as server:
+        elsewhere = settings.model_copy(update={"ledger_url": server.ledger()})
+        ledger = open_ledger(elsewhere.ledger_address)
+        ledger.submit(plan("e", [step("a", does="work 1"), step("b")]), deadline=None)
+        with supervisor(elsewhere, ledger, (HEAVY,)) as crew:
+            crew.wake()
+            until(lambda: running(ledger, "a"), meanwhile=crew.poll)
+            server.stop()
+            until((settings.home / "ran").exists, meanwhile=crew.poll)
+            server.start()
+            until(lambda: view(ledger).ready, meanwhile=crew.poll)
+        assert set(ran(settings).values()) == {1}
+        assert [one.attempts for one in view(ledger).steps] == [1, 1, 1]
+        ledger.close()
+
+
+def test_a_supervisor_ends_when_its_last_step_has_on_a_newer_ledger(settings: Settings, ledger: Ledger) -> None:
+    """Its slots finish what they have, claim nothing more, and it says what to install."""
+    ledger.submit(plan("e", [step("a", does="work 1"), step("b")]), deadline=None)
+    with supervisor(settings, ledger, (HEAVY,)) as crew:
+        crew.wake()
+        until(lambda: running(ledger, "a"), meanwhile=crew.poll)
+        with ledger._write() as connection:
+            connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+        with pytest.raises(ConfigurationError, match="schema 9999"):
+            until(lambda: False, meanwhile=crew.poll)
+        assert [one.state for one in view(ledger).steps] == ["done", "ready", "waiting"]
 
 
 def test_a_folder_has_one_supervisor(settings: Settings, ledger: Ledger) -> None:

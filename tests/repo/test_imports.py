@@ -11,6 +11,8 @@ CONFINED = {
     "dramatiq": "workers",
     "sentry_sdk": "workers",
     "sqlalchemy": "workers",
+    "alembic": "workers/ledger",
+    "psycopg": "workers/ledger",
     "boto3": "pipelines/tools",
     "botocore": "pipelines/tools",
     "ffmpeg": "pipelines/tools",
