@@ -1,13 +1,19 @@
-"""`avant ledger`: the farm's memory, looked after: which schema it has, and the one that it should have."""
+"""`avant ledger`: the farm's memory, looked after: its schema, and what a restored backup has forgotten."""
+
+from dataclasses import asdict
 
 import typer
 
 from scripts.avant import console
 from scripts.avant.console import AsJson, say
+from workers.farm import open_farm
 from workers.ledger.upkeep import Upkeep, inspect_ledger, upgrade_ledger
+from workers.recover import recover as recover_ledger
 from workers.settings import Settings
 
-ledger = typer.Typer(name="ledger", help="Look after the ledger: its schema.", no_args_is_help=True)
+ledger = typer.Typer(
+    name="ledger", help="Look after the ledger: its schema, and its recovery from a backup.", no_args_is_help=True
+)
 
 
 @ledger.command()
@@ -23,6 +29,20 @@ def upgrade(as_json: AsJson = False) -> None:
     if not as_json:
         say(f"The ledger had schema {found.schema}." if found.schema else "The ledger was empty.")
     _tell(inspect_ledger(Settings().ledger_address), as_json=as_json)
+
+
+@ledger.command()
+def recover(as_json: AsJson = False) -> None:
+    """After a restore from a backup, with all workers stopped: see that nothing that the backup forgot can win."""
+    with open_farm(Settings()) as farm:
+        farm.wait()
+        found = recover_ledger(farm.ledger, farm.store, farm.names)
+    if as_json:
+        console.print_json(asdict(found))
+        return
+    say(f"Tokens go on above {found.epoch}; {len(found.raised)} refs were behind what viewers get, and are not now.")
+    for episode in found.forgotten:
+        say(f"{episode}: the ledger does not know the version that viewers get. Submit and release the episode again.")
 
 
 def _tell(found: Upkeep, *, as_json: bool) -> None:

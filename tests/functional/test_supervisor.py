@@ -22,6 +22,8 @@ from workers.settings import Settings
 from workers.supervisor import Supervisor
 
 SLOT = "tests.fakes.slot"
+#: For what has nothing to do with where the ledger is.
+ONE_LEDGER = pytest.mark.parametrize("ledger_address", ["sqlite"], indirect=True)
 
 
 @pytest.fixture(scope="module")
@@ -183,6 +185,7 @@ def test_stopping_hands_work_back_and_leaves_nothing(settings: Settings, ledger:
     assert ledger.look().slots == {}
 
 
+@ONE_LEDGER
 def test_a_broker_that_dies_costs_no_work(settings: Settings, ledger: Ledger, tmp_path: Path) -> None:
     """Steps under way are committed without it; when it is back, empty, the rest is done."""
     ledger.submit(plan("e", [step("a", does="work 1"), step("b"), step("c")]), deadline=None)
@@ -197,7 +200,7 @@ def test_a_broker_that_dies_costs_no_work(settings: Settings, ledger: Ledger, tm
         assert set(ran(settings).values()) == {1}
 
 
-@pytest.mark.parametrize("ledger_address", ["sqlite"], indirect=True)  # it has one of its own
+@ONE_LEDGER
 def test_a_ledger_that_is_restarted_costs_no_work(settings: Settings) -> None:
     """What is under way meanwhile is committed when it is back, by whoever did it; nothing is done twice."""
     with postgres(settings=()) as server:
@@ -229,6 +232,7 @@ def test_a_supervisor_ends_when_its_last_step_has_on_a_newer_ledger(settings: Se
         assert [one.state for one in view(ledger).steps] == ["done", "ready", "waiting"]
 
 
+@ONE_LEDGER
 def test_a_folder_has_one_supervisor(settings: Settings, ledger: Ledger) -> None:
     with (
         supervisor(settings, ledger, (LIGHT,)),
@@ -238,6 +242,7 @@ def test_a_folder_has_one_supervisor(settings: Settings, ledger: Ledger) -> None
         pass
 
 
+@ONE_LEDGER
 def test_slots_that_can_not_live_are_said(settings: Settings, ledger: Ledger) -> None:
     """Instead of being started for ever."""
     with (
@@ -247,6 +252,7 @@ def test_slots_that_can_not_live_are_said(settings: Settings, ledger: Ledger) ->
         until(lambda: False, meanwhile=crew.poll)
 
 
+@ONE_LEDGER
 def test_a_slot_that_is_asked_again_and_again_ends(settings: Settings, ledger: Ledger) -> None:
     """However askings meet, none waits for another: every slot ends by itself, and none has to be killed."""
     with supervisor(settings, ledger, slots=(HEAVY,) * 3) as crew:

@@ -78,3 +78,31 @@ def test_a_ledger_that_fails_is_explained(name: str, kind: type[AvantError], sen
         cause.sqlite_errorname = name
     found = explained(OperationalError("INSERT", {}, cause))
     assert (type(found), found.message) == (kind, sentence)
+
+
+class ServerError(Exception):
+    """As psycopg's errors say what they are."""
+
+    def __init__(self, said: str, sqlstate: str | None) -> None:
+        super().__init__(said)
+        self.sqlstate = sqlstate
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "sentence"),
+    [
+        ("53100", HostError, "The ledger's server has no room left on its disk."),
+        ("53200", HostError, "The ledger's server lacks memory or disk."),
+        ("53300", ConfigurationError, "The ledger's server takes no more connections."),
+        ("57P03", ConfigurationError, "The ledger's server is starting or stopping."),
+        ("55P03", HostError, "The ledger is locked by something that takes long."),
+        ("42501", ConfigurationError, "The ledger's server does not let us do that."),
+        ("XX000", ConfigurationError, "The ledger can't be used: what it says."),
+        (None, ConfigurationError, "The ledger can't be used: what it says."),
+    ],
+)
+def test_a_ledgers_server_that_fails_is_explained(code: str | None, kind: type[AvantError], sentence: str) -> None:
+    """By the longest of its codes that fits; without one, in libpq's words, of which the first line is enough."""
+    found = explained(OperationalError("INSERT", {}, ServerError("what it says.\nand more", code)))
+    assert (type(found), found.message) == (kind, sentence)
+    assert found.hint

@@ -7,6 +7,7 @@ SQL through SQLAlchemy's expressions: SQLite embedded, PostgreSQL for a farm; on
 from workers.ledger.database import connect
 from workers.ledger.faults import explained
 from workers.ledger.look import Look, Looks
+from workers.ledger.recovery import Recoveries
 from workers.ledger.refs import Refs, Release
 from workers.ledger.submit import Submissions, Submitted
 from workers.ledger.views import EpisodeView, Fault, Overview, StepView, VersionView, Views
@@ -29,7 +30,7 @@ __all__ = [
 ]
 
 
-class Ledger(Submissions, Work, Looks, Refs, Views):
+class Ledger(Submissions, Work, Looks, Refs, Recoveries, Views):
     """One connection pool, and everything that is asked of it. Safe for use by several threads."""
 
 

@@ -115,7 +115,7 @@ def _ref(connection: Connection, episode: str) -> Ref:
         episode=episode,
         generation=row.generation,
         state="released",
-        version=row.version,
+        version=row.version or None,  # empty: released by a ledger that was lost, and forgotten since
         flipped_at=instant(row.flipped_at),
     )
 

@@ -1,0 +1,56 @@
+"""
+What a ledger restored from a backup has forgotten: tokens that somebody may still hold, flips that viewers saw.
+
+It can't be told what they were; so tokens go on above all that ever were, and refs above what the store shows.
+"""
+
+from sqlalchemy import func, select, update
+
+from workers.ledger.database import Database, insert_new, pass_gate
+from workers.ledger.schema import farm, now, plans, refs, steps
+from workers.ledger.submit import lock
+from workers.ledger.work import FREED
+
+#: Tokens go on at the milliseconds since 1970: no step is claimed so often that it gets there by itself.
+PER_SECOND = 1000
+
+
+class Recoveries(Database):
+    """Fences around what was forgotten."""
+
+    def fence(self) -> int:
+        """
+        Raise the epoch, above which all tokens are given out from here on, and free every step that was running.
+
+        Whoever held one when the backup was made has ended long since, or holds a token that counts no more. Returns
+        the epoch.
+        """
+        with self._write() as connection:
+            pass_gate(connection, alone=True)
+            held = lock(connection, steps.c.state == "running")
+            values = {"state": "ready", "attempts": steps.c.attempts - 1, **FREED}
+            connection.execute(update(steps).where(steps.c.id.in_(held)).values(values))
+            highest = connection.execute(select(func.coalesce(func.max(steps.c.token), 0))).scalar_one()
+            before = connection.execute(select(farm.c.epoch)).scalar_one()
+            clock = connection.execute(select(now())).scalar_one()
+            epoch = max(int(clock * PER_SECOND), int(highest), before + 1)
+            connection.execute(update(farm).values(epoch=epoch))
+        return epoch
+
+    def planned(self, episode: str) -> tuple[str, ...]:
+        """Digests of all versions of an episode that were ever planned."""
+        with self._read() as connection:
+            return tuple(connection.scalars(select(plans.c.version).where(plans.c.episode == episode)))
+
+    def raise_ref(self, episode: str, generation: int, version: str | None) -> bool:
+        """
+        Have an episode's ref be what viewers already get; whether it was behind that.
+
+        Without a version, which the ledger has forgotten too, it only keeps anything older from being written.
+        """
+        values = {"generation": generation, "version": version or "", "flipped_at": now()}
+        with self._write() as connection:
+            raised = insert_new(connection, refs).values(episode=episode, **values)
+            behind = refs.c.generation < generation
+            raised = raised.on_conflict_do_update(index_elements=[refs.c.episode], set_=values, where=behind)
+            return bool(connection.execute(raised.returning(refs.c.episode)).first())
