@@ -24,6 +24,7 @@ from workers.eta import seconds_left
 from workers.farm import open_farm
 from workers.ledger import Overview
 from workers.settings import Settings
+from workers.submission import read_order
 from workers.supervisor import Supervisor
 
 LIMIT = 0.25
@@ -84,8 +85,8 @@ def timed(folder: Path, number: int, outside: dict[str, object]) -> Run:
     settings = Settings(home=folder / "home", naming_key=SecretStr(os.urandom(16).hex()), **outside)  # type: ignore[arg-type]  # typed above
     said: list[tuple[float, float]] = []
     with open_farm(settings) as farm:
-        plan = production.plan_of(production.read_order(document, settings), farm)
-        production.submit(production.read_order(document, settings), plan, farm)
+        plan = production.plan_of(read_order(document, settings), farm)
+        production.submit(read_order(document, settings), plan, farm)
         began = time.monotonic()
 
         def tick(overview: Overview, supervisor: Supervisor) -> None:

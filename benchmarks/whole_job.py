@@ -33,6 +33,7 @@ from workers import production, services
 from workers.farm import open_farm
 from workers.ledger import StepView
 from workers.settings import Settings
+from workers.submission import read_order
 
 WALL, CPU, STREAMER = 0.95, 1.03, 1.00
 #: In the home of each of our rounds.
@@ -179,7 +180,7 @@ audio = [
 def planned(document: Path, home: Path, environment: dict[str, str]) -> Plan:
     settings = Settings(home=home, **{k.removeprefix("AVANT_").lower(): v for k, v in environment.items()})
     with open_farm(settings) as farm:
-        return production.plan_of(production.read_order(document, settings), farm)
+        return production.plan_of(read_order(document, settings), farm)
 
 
 def toml(value: dict[str, object], path: str = "") -> str:
@@ -227,7 +228,7 @@ def run_ours(document: Path) -> None:
     """In a process of its own: what `avant run` does, and when the version was there."""
     marks = [("start", 0.0, time.time())]
     settings = Settings()
-    order = production.read_order(document, settings)
+    order = read_order(document, settings)
     with open_farm(settings) as farm:
         plan = production.plan_of(order, farm)
         marks.append(("examine", marks[-1][2], time.time()))

@@ -5,6 +5,7 @@ Identifiers are validated here, once, at the door. Whether the media is what the
 """
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -47,6 +48,7 @@ def _time_code(text: str) -> str:
 Language = Annotated[str, AfterValidator(_language)]
 Uri = Annotated[str, AfterValidator(_uri)]
 TimeCode = Annotated[str, AfterValidator(_time_code)]
+Checksum = Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{64}$"), AfterValidator(str.lower)]
 
 
 class Mezzanine(Document):
@@ -54,6 +56,8 @@ class Mezzanine(Document):
 
     file: Uri
     """A path, relative to episode.toml, or `s3://bucket/key`."""
+    sha256: Checksum | None = None
+    """What `sha256sum` says of the file: a delivery that arrives damaged is then refused before any work."""
     start: TimeCode | None = None
     """Time code of its first frame. Default: the file's own, or 00:00:00:00."""
 
@@ -69,8 +73,16 @@ class AudioSource(Document):
     """Which audio track of the mezzanine (or of `file`) it is, counted from one. Default: the only one."""
     file: Uri | None = None
     """A file of its own; without it the sound is in the mezzanine."""
+    sha256: Checksum | None = None
+    """What `sha256sum` says of that file."""
     start: TimeCode | None = None
     """Time code of its first sample. Default: that of the mezzanine's first frame."""
+
+    @model_validator(mode="after")
+    def _checks_a_file_of_its_own(self) -> "AudioSource":
+        if self.sha256 and not self.file:
+            raise ValueError("`sha256` stands without a `file`; that of the mezzanine belongs to `[mezzanine]`")
+        return self
 
 
 class TextSource(Document):
@@ -82,6 +94,8 @@ class TextSource(Document):
     """Subtitles translate; SDH also tells sounds; forced shows only what nobody should miss."""
     file: Uri
     """A path, relative to episode.toml, or `s3://bucket/key`."""
+    sha256: Checksum | None = None
+    """What `sha256sum` says of the file."""
     start: TimeCode | None = None
     """The time code that the file's 00:00:00.000 stands for. Default: that of the mezzanine's first frame."""
 
@@ -151,6 +165,21 @@ class Delivery(Document):
             )
         return self
 
+    @property
+    def sources(self) -> tuple[Mezzanine | AudioSource | TextSource, ...]:
+        """Whatever may name a file of its own; what is cheap to look at comes first."""
+        return (*self.text, *self.audio, self.mezzanine)
+
+    def placed(self, place: Callable[[str], str]) -> "Delivery":
+        """The same delivery, with every file where `place` says that it is."""
+        return self.model_copy(
+            update={
+                "mezzanine": _placed(self.mezzanine, place),
+                "audio": tuple(_placed(source, place) for source in self.audio),
+                "text": tuple(_placed(source, place) for source in self.text),
+            }
+        )
+
 
 AnySource = TypeVar("AnySource", Mezzanine, AudioSource, TextSource)
 
@@ -162,16 +191,8 @@ def open_delivery(path: Path) -> Delivery:
     except DocumentError as error:
         raise undeliverable(error) from error
     folder = path.resolve().parent
-    return delivery.model_copy(
-        update={
-            "mezzanine": _placed(delivery.mezzanine, folder),
-            "audio": tuple(_placed(a, folder) for a in delivery.audio),
-            "text": tuple(_placed(t, folder) for t in delivery.text),
-        }
-    )
+    return delivery.placed(lambda file: file if file.startswith("s3://") else str(folder / file))
 
 
-def _placed(source: AnySource, folder: Path) -> AnySource:
-    if source.file is None or source.file.startswith("s3://"):
-        return source
-    return source.model_copy(update={"file": str(folder / source.file)})
+def _placed(source: AnySource, place: Callable[[str], str]) -> AnySource:
+    return source.model_copy(update={"file": place(source.file)}) if source.file else source

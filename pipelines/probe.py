@@ -5,11 +5,11 @@ Nothing is fetched but what the delivery names, and nothing is believed that was
 first: a misspelt subtitle is said before a film is counted.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, closing
 
 from pipelines import picture, sound, subtitles
-from pipelines.delivery import Delivery, TextSource
+from pipelines.delivery import AudioSource, Delivery, Mezzanine, TextSource
 from pipelines.errors import DeliveryError
 from pipelines.measured import Examined, Picture, Sound, Words
 from pipelines.medium import Medium, called, opened
@@ -25,9 +25,11 @@ __all__ = ["Examined", "Picture", "Sound", "Words", "examine"]
 def examine(delivery: Delivery, store: Store) -> Examined:
     """Everything measured of a delivery. Raises `DeliveryError`; leaves nothing behind."""
     sources = _identified([text.file for text in delivery.text], store)
+    _check_sums(delivery.text, sources, store)
     cues = {uri: _cues(source, store) for uri, source in sources.items()}
     sources |= _identified([audio.file or delivery.mezzanine.file for audio in delivery.audio], store)
     sources |= _identified([delivery.mezzanine.file], store)
+    _check_sums([*delivery.audio, delivery.mezzanine], sources, store)
     with ExitStack() as stack:
         media = {
             uri: stack.enter_context(opened(sources[uri], store))
@@ -64,6 +66,18 @@ def _measured(
 def _identified(uris: list[str], store: Store) -> dict[str, Source]:
     """Each distinct source once: a mezzanine of 100 GB is not read again for each of its languages."""
     return {uri: supply.identify(uri, store) for uri in dict.fromkeys(uris)}
+
+
+def _check_sums(
+    declared: Iterable[Mezzanine | AudioSource | TextSource], sources: Mapping[str, Source], store: Store
+) -> None:
+    """Raise `DeliveryError` unless every file that comes with a checksum is the file that was meant."""
+    for one in declared:
+        if one.file and one.sha256 and (found := supply.sha256(sources[one.file], store)) != one.sha256:
+            raise DeliveryError(
+                f"{called(one.file)} has sha256 {found}, not {one.sha256} as declared.",
+                hint="It was damaged on its way, or replaced without its checksum: deliver it again.",
+            )
 
 
 def _cues(source: Source, store: Store) -> tuple[Cue, ...]:

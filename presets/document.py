@@ -54,6 +54,8 @@ def parse(kind: type[AnyDocument], text: str, *, name: str) -> AnyDocument:
         return kind.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise DocumentError(f"{name} is not TOML: {error}.", "Mend that line.") from error
+    except RecursionError as error:
+        raise DocumentError(f"{name} is nested too deeply to be a document.", "Check which file that is.") from error
     except ValidationError as error:
         raise _explained(kind, error, name) from error
 

@@ -20,8 +20,8 @@ from scripts.avant.run import produce
 from scripts.avant.summary import print_summary, summary
 from scripts.synthesise import synthesise
 from workers.farm import open_farm
-from workers.production import read_order
 from workers.settings import Settings
+from workers.submission import read_order
 
 FOLDER = Path(__file__).parents[1] / "build" / "demo"
 

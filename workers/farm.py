@@ -72,7 +72,7 @@ def open_farm(settings: Settings) -> Iterator[Farm]:
     the context becomes an error of ours.
     """
     with ExitStack() as stack:
-        stack.enter_context(_explaining())
+        stack.enter_context(explaining())
         stack.enter_context(services.lock(settings.home))
         # The terminal is for people: what the machinery tells goes where the slots' logs are.
         stack.enter_context(observability.kept(settings, settings.home / "logs" / "avant.log"))
@@ -100,7 +100,8 @@ def open_farm(settings: Settings) -> Iterator[Farm]:
 
 
 @contextmanager
-def _explaining() -> Iterator[None]:
+def explaining() -> Iterator[None]:
+    """Whatever the ledger fails of within the context becomes an error of ours."""
     try:
         yield
     except OperationalError as error:

@@ -5,26 +5,17 @@ The same worker processes as a farm's do the work; this only asks, watches, and 
 """
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from pipelines import errors
-from pipelines.delivery import Delivery, open_delivery
-from pipelines.errors import AvantError, ToolError, refused, undeliverable
-from pipelines.instant import Instant, resolve
-from pipelines.plan import Plan, make_plan
-from pipelines.probe import examine
+from pipelines.errors import AvantError, ToolError
+from pipelines.plan import Plan
 from pipelines.release import Ref
-from pipelines.warm import Edge, Edges
-from presets.catalogue import load
-from presets.document import DocumentError, read
-from presets.preset import Preset
 from workers import clock, host
 from workers.farm import Farm
 from workers.ledger import Overview, Release, StepView, Submitted
-from workers.settings import Settings
+from workers.submission import Order, planned
 from workers.supervisor import Supervisor, sweep
 
 #: Seconds from one look at the ledger to the next.
@@ -33,52 +24,11 @@ INTERVAL = 0.25
 HOST_FAULTS = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """What was asked for, read and found possible; nothing has been examined yet."""
-
-    delivery: Delivery
-    preset: Preset
-    edges: tuple[Edge, ...]
-    #: When viewers get it; None: as soon as it is ready.
-    release: Instant | None
-
-    @property
-    def remote(self) -> bool:
-        """Whether any source is in the object store, so that it must be up to examine them."""
-        delivery = self.delivery
-        files = [delivery.mezzanine.file, *(a.file or "" for a in delivery.audio), *(t.file for t in delivery.text)]
-        return any(file.startswith("s3://") for file in files)
-
-
-def read_order(path: Path, settings: Settings, edges: Sequence[Edge] | None = None) -> Order:
-    """Read episode.toml, its preset and the list of edges. Raises `DeliveryError` or `ConfigurationError`."""
-    delivery = open_delivery(path)
-    try:
-        preset = load(delivery.preset, settings.presets)
-    except DocumentError as error:
-        raise undeliverable(error) from error
-    return Order(
-        delivery=delivery,
-        preset=preset,
-        edges=tuple(edges) if edges is not None else read_edges(settings.edges),
-        release=resolve(delivery.release) if delivery.release else None,
-    )
-
-
-def read_edges(path: Path | None) -> tuple[Edge, ...]:
-    """The edges that the document at `path` lists; none without one."""
-    try:
-        return read(Edges, path).edges if path else ()
-    except DocumentError as error:
-        raise refused(error) from error
-
-
 def plan_of(order: Order, farm: Farm) -> Plan:
     """Examine what was delivered and plan it. An embedded store may go on starting meanwhile if no source is in it."""
     if order.remote:
         farm.wait()
-    return make_plan(examine(order.delivery, farm.store), order.preset, order.edges)
+    return planned(order, farm.store)
 
 
 def check_room(plan: Plan, farm: Farm, slots: int) -> None:

@@ -9,7 +9,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from io import SEEK_CUR, SEEK_END, SEEK_SET, RawIOBase
 from pathlib import Path
 
@@ -67,6 +67,17 @@ def identify(uri: str, store: Store) -> Source:
     if source.size == 0:
         raise DeliveryError(f"{uri} is empty.", hint="Deliver it again.")
     return source
+
+
+def sha256(source: Source, store: Store) -> str:
+    """The sha256 of all of `source`, in hex. An object is read once from end to end; a file has been already."""
+    if source.sha256:
+        return source.sha256
+    digest = hashlib.sha256()
+    with closing(stream(source, store)) as whole:
+        while block := whole.read(WINDOW):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 class _Ranged(RawIOBase):

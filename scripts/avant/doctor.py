@@ -15,9 +15,10 @@ from pipelines.tools.edge import EdgeClient
 from scripts.avant import console
 from scripts.avant.console import AsJson, print_table, size
 from scripts.avant.run import EdgeList
-from workers import clock, production
+from workers import clock
 from workers.farm import Farm, open_farm
 from workers.settings import Settings
+from workers.submission import read_edges
 
 #: Less free space than this is a warning: an hour of an HD ladder with its intermediates.
 ROOM = 20_000_000_000
@@ -36,7 +37,7 @@ class Check:
 def doctor(edges: EdgeList = None, as_json: AsJson = False) -> None:
     """Check tools, store, broker, clocks, disk and edges. Ends with 78 if something is not as it must be."""
     settings = Settings()
-    listed = production.read_edges(edges or settings.edges)
+    listed = read_edges(edges or settings.edges)
     checks = list(_tools())
     with open_farm(settings) as farm:
         checks.append(_asked("services", lambda: _up(farm)))

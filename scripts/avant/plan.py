@@ -9,14 +9,14 @@ from workers import host, production
 from workers.eta import Load, seconds_left
 from workers.farm import open_farm
 from workers.lanes import mix
-from workers.production import read_order
 from workers.settings import Settings
+from workers.submission import read_edges, read_order
 
 
 def plan(document: Document, edges: EdgeList = None, as_json: AsJson = False) -> None:
     """Say what a run would do, and do nothing."""
     settings = Settings()
-    order = read_order(document, settings, production.read_edges(edges) if edges else None)
+    order = read_order(document, settings, read_edges(edges) if edges else None)
     with open_farm(settings) as farm:
         planned = production.plan_of(order, farm)
         every = [made for step in planned.steps for made in step.makes]

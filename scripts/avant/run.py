@@ -14,8 +14,8 @@ from scripts.avant.summary import Outcome, print_summary, summary
 from workers import host, production
 from workers.farm import Farm, open_farm
 from workers.ledger import Release
-from workers.production import Order, read_order
 from workers.settings import Settings
+from workers.submission import Order, read_edges, read_order
 
 INTERRUPTED = 130  # as shells count a Ctrl-C
 
@@ -34,7 +34,7 @@ def run(
 ) -> None:
     """Make an episode, publish it, warm the edges, and release it at its time. Run it again to go on after a stop."""
     settings = Settings()
-    order = read_order(document, settings, production.read_edges(edges) if edges else None)
+    order = read_order(document, settings, read_edges(edges) if edges else None)
     try:
         with open_farm(settings) as farm:
             outcome = produce(order, farm, slots=slots, wait=not no_wait, quiet=as_json)

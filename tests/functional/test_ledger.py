@@ -349,3 +349,17 @@ def test_an_unknown_host_gets_no_work(ledger: Ledger) -> None:
     """Its memory is not known."""
     with pytest.raises(ConfigurationError, match="stranger"):
         ledger.claim(LANES, worker="stranger/1", host="stranger", lease_seconds=30)
+
+
+def test_a_plan_that_is_submitted_once_is_left_alone_the_second_time(ledger: Ledger) -> None:
+    """Not even what failed starts afresh; another deadline, or another plan, is another matter."""
+    one, due = plan("e", [step("a")]), datetime(2030, 1, 1, tzinfo=UTC)
+    assert ledger.submit_once(one, deadline=due)
+    view = ledger.overview("e")
+    assert ledger.submit_once(one, deadline=due) is None
+    again = ledger.overview("e")
+    assert view
+    assert again
+    assert view.submitted_at == again.submitted_at
+    assert ledger.submit_once(one, deadline=None)
+    assert ledger.submit_once(plan("e", [step("b")]), deadline=None)

@@ -14,8 +14,8 @@ from scripts import edge as edges
 from scripts.avant.run import produce
 from scripts.synthesise import synthesise
 from workers.farm import open_farm
-from workers.production import read_order
 from workers.settings import Settings
+from workers.submission import read_order
 
 #: Two chunks, three segments, the last of each short; and small, but with every rung of the preset.
 SECONDS = 13

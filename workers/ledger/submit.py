@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, Update, delete, exists, func, insert, select, update
 
 from pipelines.plan import Plan, Step, missing
-from pipelines.wire import to_data
+from pipelines.wire import from_data, to_data
 from workers.ledger.database import Database, pass_gate
 from workers.ledger.schema import artifacts, episodes, now, plans, step_makes, step_needs, steps, wants
 from workers.ledger.urgency import latest_start
@@ -35,23 +35,43 @@ class Submissions(Database):
 
     def submit(self, plan: Plan, *, deadline: datetime | None) -> Submitted:
         """Have all that is missing of `plan` made by `deadline`; without one, after everything that has one."""
-        makes = {made for step in plan.steps for made in step.makes}
         with self._write() as connection:
             pass_gate(connection, alone=True)
-            existing = frozenset(connection.scalars(select(artifacts.c.digest).where(artifacts.c.digest.in_(makes))))
-            todo = missing(plan, set(existing))
-            others = _made_by_others(connection, todo)
-            own = missing(plan, set(existing) | set(others))
-            due = deadline.timestamp() if deadline else None
-            at = connection.execute(select(now())).scalar_one()
-            keys = _keys(own, todo, others, deadline=due, submitted_at=at)
-            before = frozenset(connection.scalars(select(wants.c.step).where(wants.c.episode == plan.episode)))
-            lock(connection, steps.c.id.in_(before | set(keys)))
-            _keep_plan(connection, plan, due, at)
-            _keep_steps(connection, plan, own)
-            _keep_wants(connection, plan.episode, before, keys)
-            connection.execute(settled().where(steps.c.id.in_([step.id for step in own])))
-        return Submitted(steps=own, existing=existing)
+            return _submitted(connection, plan, deadline.timestamp() if deadline else None)
+
+    def submit_once(self, plan: Plan, *, deadline: datetime | None) -> Submitted | None:
+        """The same, unless `plan` is what its episode is to become by that deadline already: then None, untouched."""
+        due = deadline.timestamp() if deadline else None
+        with self._write() as connection:
+            pass_gate(connection, alone=True)
+            if _is_current(connection, plan, due):
+                return None
+            return _submitted(connection, plan, due)
+
+
+def _submitted(connection: Connection, plan: Plan, due: float | None) -> Submitted:
+    makes = {made for step in plan.steps for made in step.makes}
+    existing = frozenset(connection.scalars(select(artifacts.c.digest).where(artifacts.c.digest.in_(makes))))
+    todo = missing(plan, set(existing))
+    others = _made_by_others(connection, todo)
+    own = missing(plan, set(existing) | set(others))
+    at = connection.execute(select(now())).scalar_one()
+    keys = _keys(own, todo, others, deadline=due, submitted_at=at)
+    before = frozenset(connection.scalars(select(wants.c.step).where(wants.c.episode == plan.episode)))
+    lock(connection, steps.c.id.in_(before | set(keys)))
+    _keep_plan(connection, plan, due, at)
+    _keep_steps(connection, plan, own)
+    _keep_wants(connection, plan.episode, before, keys)
+    connection.execute(settled().where(steps.c.id.in_([step.id for step in own])))
+    return Submitted(steps=own, existing=existing)
+
+
+def _is_current(connection: Connection, plan: Plan, due: float | None) -> bool:
+    """Whether this very plan, its edges included, is what its episode waits for by that deadline."""
+    last = (episodes.c.id == plans.c.episode) & (episodes.c.version == plans.c.version)
+    query = select(plans.c.plan, episodes.c.deadline).join(episodes, last).where(episodes.c.id == plan.episode)
+    row = connection.execute(query).first()
+    return row is not None and row.deadline == due and from_data(Plan, row.plan) == plan
 
 
 def lock(connection: Connection, *which: ColumnElement[bool]) -> list[str]:
