@@ -50,6 +50,16 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """An object as a listing tells it."""
+
+    key: str
+    size: int
+    etag: str
+    modified: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Upload:
     """An object to be written."""
 
@@ -196,11 +206,17 @@ class Store:
 
     def keys(self, prefix: str) -> Iterator[str]:
         """Every key that starts with `prefix`."""
+        return (listed.key for listed in self.listed(prefix))
+
+    def listed(self, prefix: str) -> Iterator[Listed]:
+        """Every object whose key starts with `prefix`, in the order of keys."""
         with self._connection.explained(f"{self.bucket}/{prefix}"):
             pages = self._connection.client.get_paginator("list_objects_v2")
             for page in pages.paginate(Bucket=self.bucket, Prefix=prefix):
                 for entry in page.get("Contents", []):
-                    yield entry["Key"]
+                    yield Listed(
+                        key=entry["Key"], size=entry["Size"], etag=entry["ETag"], modified=entry["LastModified"]
+                    )
 
     def delete(self, keys: Iterable[str]) -> None:
         """Remove objects; one that is not there is no error."""
