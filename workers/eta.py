@@ -4,13 +4,13 @@ When will it be done? The plan's own costs, corrected by what was measured so fa
 Pure. The static costs say how steps compare; the steps that ran say how fast this farm really is.
 """
 
-import heapq
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
 from pipelines.plan import Step
+from workers.schedule import Task, schedule
 
 #: Below this share a running step's own speed says too little.
 TELLING = 0.1
@@ -68,22 +68,14 @@ def _left(load: Load, speed: Mapping[str, float]) -> float:
 def _simulated(loads: Sequence[Load], left: Mapping[str, float], slots: Sequence[Collection[str]]) -> float:
     """The makespan of a list schedule: running steps first, then the most urgent one that is ready, slot by slot."""
     absent = {made: load.step.id for load in loads for made in load.step.makes}
-    waiting = {load.step.id: {absent[need] for need in load.step.needs if need in absent} for load in loads}
-    open_steps = sorted(loads, key=lambda load: (load.elapsed == 0, -load.step.tail))
-    ends: dict[str, float] = {}
-    running: list[tuple[float, str, int]] = []
-    now = 0.0
-    idle = set(range(len(slots)))
-    while open_steps or running:
-        for load in list(open_steps) if idle else ():
-            slot = next((n for n in sorted(idle) if load.step.lane in slots[n]), None)
-            if slot is not None and all(before in ends for before in waiting[load.step.id]):
-                heapq.heappush(running, (now + left[load.step.id], load.step.id, slot))
-                idle.discard(slot)
-                open_steps.remove(load)
-        if not running:
-            break  # nothing can run: no slot serves what is left
-        now, step, slot = heapq.heappop(running)
-        ends[step] = now
-        idle.add(slot)
-    return now
+    tasks = [
+        Task(
+            id=load.step.id,
+            lane=load.step.lane,
+            key=(load.elapsed == 0, -load.step.tail),
+            seconds=left[load.step.id],
+            needs={absent[need] for need in load.step.needs if need in absent},
+        )
+        for load in loads
+    ]
+    return max((span.end for span in schedule(tasks, slots).values()), default=0.0)
