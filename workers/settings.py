@@ -1,8 +1,9 @@
 """
 Where things are and who may use them: the only part of a farm that differs from one machine.
 
-Read from the environment (`AVANT_…`), so that secrets never stand in an argv. An address that is not set means the
-embedded part: whoever starts it fills the address in and hands it to worker processes through their environment.
+Read from the environment (`AVANT_…`) or from systemd's credentials, so that secrets never stand in an argv. An address
+that is not set means the embedded part: whoever starts it fills the address in and hands it to worker processes through
+their environment.
 """
 
 import os
@@ -30,7 +31,14 @@ def _home() -> Path:
 class Settings(BaseSettings):
     """All that the environment says. Every key is `AVANT_` and the field's name."""
 
-    model_config = SettingsConfigDict(env_prefix="AVANT_", frozen=True, use_attribute_docstrings=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="AVANT_",
+        frozen=True,
+        use_attribute_docstrings=True,
+        extra="ignore",
+        # Where systemd puts credentials: files called avant_s3_secret_key and so on. A variable goes before.
+        secrets_dir=os.environ.get("CREDENTIALS_DIRECTORY"),
+    )
 
     home: Annotated[Path, Field(default_factory=_home)]
     """Folder of everything that this machine keeps: embedded services, ledger, scratch, logs."""
