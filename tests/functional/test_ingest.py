@@ -1,5 +1,6 @@
 """Deliveries that arrive by themselves: real files, a real object store, a real ledger, watchers killed."""
 
+import hashlib
 import json
 import os
 import random
@@ -238,6 +239,21 @@ def test_half_a_note_is_swept_away(hatch: Hatch) -> None:
     assert (old.exists(), young.exists()) == (False, True)
 
 
+def test_what_is_not_the_deliverys_fault_is_put_off(hatch: Hatch) -> None:
+    """A host that can't keep a note refuses nothing; once it can, the delivery goes in."""
+    hatch.put()
+    watcher = hatch.watcher()
+    (hatch.folder / "submitted").rmdir()
+    (hatch.folder / "submitted").touch()
+    watcher.tend()
+    watcher.tend()
+    assert (watcher.waiting, list((hatch.folder / "refused").iterdir())) == (["one"], [])
+    (hatch.folder / "submitted").unlink()
+    watcher.tend()
+    watcher.tend()
+    assert (watcher.waiting, hatch.note("submitted")["episode"]) == ([], spine.EPISODE)
+
+
 def test_notes_are_not_written_through_a_link(hatch: Hatch) -> None:
     """Who may write in the folder must not thereby make us write elsewhere."""
     elsewhere = hatch.folder.parent / "elsewhere"
@@ -375,6 +391,17 @@ def test_a_bucket_keeps_what_is_refused_until_it_is_mended(hook: Hook) -> None:
     assert (hook.note("submitted") or {})["episode"] == spine.EPISODE
     watcher.tend()
     assert watcher.waiting == []
+
+
+def test_an_object_that_came_damaged_is_refused(hook: Hook) -> None:
+    """By its declared checksum, which the whole object is read for."""
+    text = hook.delivery.read_text()
+    right = hashlib.sha256(film(hook.delivery).read_bytes()).hexdigest()
+    for name, declared in (("one", right), ("two", right[::-1])):
+        hook.put(name, episode=text.replace("[mezzanine]", f'[mezzanine]\nsha256 = "{declared}"').encode())
+    hook.look_twice()
+    assert hook.note("submitted")
+    assert str((hook.note("refused", "two") or {})["error"]).endswith(f"{right}, not {right[::-1]} as declared.")
 
 
 def test_a_delivery_in_a_bucket_names_nothing_of_its_neighbours(hook: Hook) -> None:
