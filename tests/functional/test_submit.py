@@ -33,7 +33,7 @@ def test_an_episode_is_handed_in_without_any_service(
     ledger = open_ledger(settings.ledger_address)
     overview = ledger.overview(spine.EPISODE)
     assert overview
-    assert (overview.plan.version, ledger.ready_by_lane()["encode"]) == (told["digest"], 2)
+    assert (overview.plan.version, ledger.look().ready["encode"]) == (told["digest"], 2)
     assert [path.name for path in settings.home.iterdir() if not path.name.startswith("ledger.db")] == []
     ledger.close()
 

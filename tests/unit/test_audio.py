@@ -48,7 +48,7 @@ def test_the_whole_command() -> None:
     """What runs is a value: nothing is added to it later."""
     assert audio.command(JOB, "/in/fr.wav", -3.0, Path("/out/fr.mp4")) == [
         *(binary(), "-nostdin", "-hide_banner", "-loglevel", "error", "-xerror", "-progress", "pipe:1", "-nostats"),
-            *("-filter_complex_threads", "1"),
+        *("-filter_complex_threads", "1"),
         *("-f", "wav", "-err_detect", "explode", "-max_alloc", "1073741824", "-max_pixels", "35389440"),
         *("-max_streams", "128", "-protocol_whitelist", "file", "-i", "/in/fr.wav"),
         "-filter_complex",
