@@ -168,7 +168,8 @@ def streamer_configs(ground: Ground) -> dict[str, object]:
     return {
         "-i": {
             "inputs": [
-                {"name": mezzanine, "media_type": "video"},
+                # Said, or it refuses a source that is larger than every rung.
+                {"name": mezzanine, "media_type": "video", "resolution": f"r{max(rungs)}"},
                 {"name": mezzanine, "media_type": "audio", "language": "en"},
                 {"name": str(ground.folder / "fr.wav"), "media_type": "audio", "language": "fr"},
             ]
