@@ -208,6 +208,16 @@ def test_refused_twice_is_kept_twice(hatch: Hatch) -> None:
     assert {path.name for path in (hatch.folder / "refused").iterdir()} == {"one", "one.json", "one-2", "one-2.json"}
 
 
+def test_a_refusal_that_was_cut_off_is_finished(hatch: Hatch) -> None:
+    """As after a kill between the reason and the move: the same name, and one reason."""
+    hatch.put().write_text("{}")
+    hatch.watcher()
+    (hatch.folder / "refused" / "one.json").write_text("{}")
+    hatch.look_twice()
+    assert {path.name for path in (hatch.folder / "refused").iterdir()} == {"one", "one.json"}
+    assert "is not TOML" in str(hatch.note("refused")["error"])
+
+
 def test_thousands_of_files_that_nobody_named_cost_nothing(hatch: Hatch) -> None:
     """A delivery's folder is never listed: only what the document names is looked at."""
     document = hatch.put()
