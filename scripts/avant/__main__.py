@@ -13,6 +13,7 @@ from scripts.avant.plan import plan
 from scripts.avant.presets import presets
 from scripts.avant.run import run
 from scripts.avant.status import status
+from scripts.avant.submit import submit
 from scripts.avant.versions import versions
 
 app = typer.Typer(
@@ -22,7 +23,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (run, plan, status, versions, presets, doctor):
+for command in (run, plan, submit, status, versions, presets, doctor):
     app.command()(command)
 app.add_typer(ledger)
 
