@@ -72,7 +72,7 @@ def main() -> None:
         results.bars.append(Bar(name="claims, backlog over none", measured=ratio, limit=1.5, holds=ratio < 1.5))
         queries, largest = idle(server)
         results.bars.append(Bar(name="queries/s of an idle worker", measured=queries, limit=1.0, holds=queries < 1))
-        results.bars.append(Bar(name="MB of a slot's process", measured=largest, limit=90.0, holds=largest < 90))
+        results.bars.append(Bar(name="MiB of a slot's process", measured=largest, limit=90.0, holds=largest < 90))
     results.extra["load at the end"] = os.getloadavg()[0]
     results.report(as_json=asked.json)
 
@@ -137,7 +137,7 @@ def slowed(server: Postgres, backlog: int, results: Results) -> float:
 
 
 def idle(server: Postgres) -> tuple[float, float]:
-    """Statements per second and slot that a host asks of the ledger when nothing is to be done; a slot's MB."""
+    """Statements per second and slot that a host asks of the ledger when nothing is to be done; a slot's MiB."""
     server.sql("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
     with tempfile.TemporaryDirectory(prefix="avant-bench-") as name, broker(Path(name) / "broker") as address:
         settings = Settings(
@@ -157,7 +157,7 @@ def idle(server: Postgres) -> tuple[float, float]:
             took = time.monotonic() - began
             calls = server.sql("SELECT sum(calls) FROM pg_stat_statements WHERE query !~ 'pg_stat'")[0][0]
             sizes = [resident(pid) for pid in kin(settings.home) if pid != os.getpid()]
-    say(f"idle: {calls} statements in {took:.0f} s; {json.dumps([round(size, 1) for size in sizes])} MB")
+    say(f"idle: {calls} statements in {took:.0f} s; {json.dumps([round(size, 1) for size in sizes])} MiB")
     return round(float(str(calls or 0)) / took / 2, 3), round(max(sizes), 1)
 
 
@@ -170,9 +170,9 @@ def attend(crew: Supervisor, seconds: float) -> None:
 
 
 def resident(pid: int) -> float:
-    """MB of memory that a process occupies."""
+    """MiB of memory that a process occupies, libraries that others share included; as `ps` and `top` count."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) * 1024 / 1e6
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1024
 
 
 def fill(ledger: Ledger, ready: int) -> None:

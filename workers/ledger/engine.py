@@ -40,8 +40,8 @@ LIBPQ = {
 }
 #: A slot's thread and its keeper's; now and then another for a moment.
 POOL = {"pool_size": 2, "max_overflow": 2}
-#: Seconds for which a connection that worked is believed to work.
-FRESH = 1.0
+#: Seconds for which a connection that worked is believed to work; more than from one look of a supervisor to the next.
+FRESH = 2.0
 #: What people write, and the driver that it means here.
 DRIVERS = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg"}
 

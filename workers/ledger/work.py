@@ -81,8 +81,8 @@ class Work(Database):
             taken = take(connection, tuple(lanes), taker)
             if taken is None:
                 return None
-            step = from_data(Step, taken.body)
-            inputs = _inputs(connection, step) if step.needs else {}
+            inputs = _inputs(connection, taken.body["needs"])
+        step = from_data(Step, taken.body)  # when the host's other slots wait no more
         return Claim(step=step, token=taken.token, episode=taken.episode, inputs=inputs, attempt=taken.attempts)
 
     def renew(self, step: str, token: int, *, progress: float, lease_seconds: float) -> bool:
@@ -155,8 +155,10 @@ class Work(Database):
             return connection.execute(update(steps).where(steps.c.id.in_(held)).values(values)).rowcount
 
 
-def _inputs(connection: Connection, step: Step) -> dict[str, Artifact]:
-    rows = connection.execute(select(artifacts).where(artifacts.c.digest.in_(step.needs)))
+def _inputs(connection: Connection, needs: Collection[str]) -> dict[str, Artifact]:
+    if not needs:
+        return {}
+    rows = connection.execute(select(artifacts).where(artifacts.c.digest.in_(needs)))
     return {row.digest: artifact(row) for row in rows}
 
 
