@@ -44,7 +44,8 @@ class Recovered:
 def recover(ledger: Ledger, store: Store, names: Names) -> Recovered:
     """Fence off whoever held a step, and raise every ref to what the store shows. Raises `StoreError`."""
     epoch = ledger.fence()
-    raised, forgotten = [], []
+    raised: list[str] = []
+    forgotten: list[str] = []
     for shown in _shown(store):
         if shown.generation <= ledger.ref(shown.episode).generation:
             continue

@@ -31,8 +31,8 @@ class Recoveries(Database):
             values = {"state": "ready", "attempts": steps.c.attempts - 1, **FREED}
             connection.execute(update(steps).where(steps.c.id.in_(held)).values(values))
             highest = connection.execute(select(func.coalesce(func.max(steps.c.token), 0))).scalar_one()
-            before = connection.execute(select(farm.c.epoch)).scalar_one()
-            clock = connection.execute(select(now())).scalar_one()
+            before: int = connection.execute(select(farm.c.epoch)).scalar_one()
+            clock: float = connection.execute(select(now())).scalar_one()
             epoch = max(int(clock * PER_SECOND), int(highest), before + 1)
             connection.execute(update(farm).values(epoch=epoch))
         return epoch
