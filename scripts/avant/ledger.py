@@ -47,16 +47,12 @@ def recover(as_json: AsJson = False) -> None:
 
 def _tell(found: Upkeep, *, as_json: bool) -> None:
     if as_json:
-        console.print_json({"server": found.server, "schema": found.schema, "known": found.known, "ok": found.current})
+        schemas = {"schema": found.schema, "known": found.known, "ok": found.current}
+        console.print_json({"server": found.server, **schemas, "off": list(found.careless)})
         return
+    verdict = "ok" if found.current else "run `avant ledger upgrade`"
     console.print_table(
-        ("server", "schema", "known here", ""),
-        [
-            (
-                found.server,
-                found.schema or "none yet",
-                found.known,
-                "ok" if found.current else "run `avant ledger upgrade`",
-            )
-        ],
+        ("server", "schema", "known here", ""), [(found.server, found.schema or "none yet", found.known, verdict)]
     )
+    for setting in found.careless:
+        say(f"warning: {setting} is off: a power cut may forget what viewers were already shown. Switch it on.")

@@ -158,7 +158,7 @@ def test_somebody_elses_database_is_left_alone(empty: str, engine: Engine) -> No
 
 
 def test_the_command_tells_and_upgrades(server: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What an operator types, once for the whole farm."""
+    """What an operator types, once for the whole farm. The tests' server forgets, for speed, and that is said."""
     from scripts.avant.__main__ import app
 
     monkeypatch.setenv("AVANT_LEDGER_URL", server.socket(server.empty()))
@@ -168,3 +168,4 @@ def test_the_command_tells_and_upgrades(server: Postgres, monkeypatch: pytest.Mo
     found = json.loads(done.stdout)
     assert (found["schema"], found["ok"]) == (HEAD, True)
     assert found["server"].startswith("postgresql 1")
+    assert found["off"] == ["fsync", "full_page_writes", "synchronous_commit"]

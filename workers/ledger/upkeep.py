@@ -4,11 +4,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, text
 
 from workers.ledger.engine import open_engine
 from workers.ledger.faults import explaining
 from workers.ledger.migrate import HEAD, schema_of, unknown, upgrade
+
+#: What a server must not have switched off.
+DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +23,8 @@ class Upkeep:
     #: The schema that it has, None for an empty one; and the one that we know.
     schema: str | None
     known: str = HEAD
+    #: Settings of the server that are off, so that a power cut may forget a flip that viewers saw.
+    careless: tuple[str, ...] = ()
 
     @property
     def current(self) -> bool:
@@ -45,7 +50,15 @@ def upgrade_ledger(address: str) -> Upkeep:
 def _seen(engine: Engine) -> Upkeep:
     with engine.connect() as connection:
         version = ".".join(str(part) for part in connection.dialect.server_version_info or ())
-        return Upkeep(server=f"{engine.dialect.name} {version}", schema=schema_of(connection))
+        return Upkeep(
+            server=f"{engine.dialect.name} {version}", schema=schema_of(connection), careless=_careless(connection)
+        )
+
+
+def _careless(connection: Connection) -> tuple[str, ...]:
+    if connection.dialect.name != "postgresql":
+        return ()  # what SQLite keeps is our own setting
+    return tuple(name for name in DURABLE if connection.execute(text(f"SHOW {name}")).scalar() == "off")
 
 
 @contextmanager
