@@ -31,6 +31,16 @@ class Origin:
     heard: dict[str, str] = field(default_factory=dict)
     #: While cleared, answers wait.
     open: threading.Event = field(default_factory=threading.Event)
+    #: Before each answer.
+    seconds: float = 0.0
+
+    def reset(self) -> None:
+        """Forget everything, for the next test."""
+        self.replies.clear()
+        self.asked.clear()
+        self.heard.clear()
+        self.open.set()
+        self.seconds = 0.0
 
 
 @contextmanager
@@ -44,6 +54,7 @@ def origin() -> Iterator[Origin]:
             state.asked[self.path] += 1
             state.heard = {name.lower(): value for name, value in self.headers.items()}
             state.open.wait(30)
+            threading.Event().wait(state.seconds)
             reply = state.replies.get(self.path, Reply(status=404, body=b"<Error><BucketName>b</BucketName></Error>"))
             reply = reply(state.asked[self.path]) if callable(reply) else reply
             self.send_response(reply.status)
@@ -55,8 +66,11 @@ def origin() -> Iterator[Origin]:
         def log_message(self, *args: object) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+        request_queue_size = 128  # of 5, a crowd's connections would be dropped and come a second later
+
+    server = Server(("127.0.0.1", 0), Handler)
     state = Origin(f"http://127.0.0.1:{server.server_port}")
     state.open.set()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})

@@ -1,8 +1,6 @@
 """What tests of this folder share: a real store behind a real edge, and a delivery for whole runs."""
 
-import os
 import secrets
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +10,7 @@ import urllib3
 from pipelines.layout import Names
 from scripts import edge
 from tests.conftest import StoreService
-from tests.fakes import spine
+from tests.fakes import edges, spine
 from tests.fakes.episode import Episode
 from tests.fakes.origin import origin
 from tests.fakes.sites import SECRET, Ask, Counted, Site
@@ -23,9 +21,7 @@ from workers import services
 
 @pytest.fixture(scope="session")
 def nginx() -> None:
-    """nginx comes from the system; without it a laptop skips, and CI fails."""
-    if not shutil.which("nginx", path=edge.PATH) and not os.environ.get("CI"):
-        pytest.skip("nginx is not installed")
+    edges.need("nginx")
 
 
 @pytest.fixture(scope="session")

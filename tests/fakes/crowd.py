@@ -1,0 +1,59 @@
+"""
+Many viewers on few processors: each holds one connection, and asks for one path after the other.
+
+What comes back is counted, by status; bodies are read and dropped.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from urllib.parse import urlsplit
+
+
+def crowd(url: str, viewers: Sequence[Iterable[str]], *, at_once: int = 1000) -> list[Counter[int]]:
+    """Every viewer's paths, in order; what each was answered. A connection that breaks counts as 0."""
+    address = urlsplit(url)
+
+    async def gather() -> list[Counter[int]]:
+        gate = asyncio.Semaphore(at_once)
+
+        async def one(paths: Iterable[str]) -> Counter[int]:
+            async with gate:
+                return await _viewer(address.hostname or "", address.port or 80, paths)
+
+        return await asyncio.gather(*(one(paths) for paths in viewers))
+
+    return asyncio.run(gather())
+
+
+async def _viewer(host: str, port: int, paths: Iterable[str]) -> Counter[int]:
+    answers: Counter[int] = Counter()
+    streams = None
+    for path in paths:
+        reader, writer = streams or await asyncio.open_connection(host, port)
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        try:
+            status, stays = await _answer(reader)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            status, stays = 0, False
+        answers[status] += 1
+        streams = (reader, writer) if stays else None
+        if not stays:
+            writer.close()
+    if streams:
+        streams[1].close()
+    return answers
+
+
+async def _answer(reader: asyncio.StreamReader) -> tuple[int, bool]:
+    """Status, and whether the connection may be used again."""
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+    status, *lines = head.lower().split("\r\n")
+    headers = dict(line.split(": ", 1) for line in lines if line)
+    if headers.get("transfer-encoding") == "chunked":
+        while length := int(await reader.readline(), 16):
+            await reader.readexactly(length + 2)
+        await reader.readline()
+    else:
+        await reader.readexactly(int(headers.get("content-length", "0")))
+    return int(status.split()[1]), headers.get("connection") != "close"
