@@ -10,26 +10,28 @@ from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit
 
 
-def crowd(url: str, viewers: Sequence[Iterable[str]], *, at_once: int = 1000) -> list[Counter[int]]:
-    """Every viewer's paths, in order; what each was answered. A connection that breaks counts as 0."""
+def crowd(url: str, viewers: Sequence[Iterable[str]], *, every: float = 0.0) -> list[Counter[int]]:
+    """
+    Every viewer's paths, one each `every` seconds or as fast as answers come; what each was answered.
+
+    A connection that breaks counts as 0.
+    """
     address = urlsplit(url)
+    host, port = address.hostname or "", address.port or 80
 
     async def gather() -> list[Counter[int]]:
-        gate = asyncio.Semaphore(at_once)
-
-        async def one(paths: Iterable[str]) -> Counter[int]:
-            async with gate:
-                return await _viewer(address.hostname or "", address.port or 80, paths)
-
-        return await asyncio.gather(*(one(paths) for paths in viewers))
+        return await asyncio.gather(*(_viewer(host, port, paths, every) for paths in viewers))
 
     return asyncio.run(gather())
 
 
-async def _viewer(host: str, port: int, paths: Iterable[str]) -> Counter[int]:
+async def _viewer(host: str, port: int, paths: Iterable[str], every: float) -> Counter[int]:
     answers: Counter[int] = Counter()
     streams = None
-    for path in paths:
+    begun = asyncio.get_running_loop().time()
+    for nth, path in enumerate(paths):
+        if every:
+            await asyncio.sleep(begun + nth * every - asyncio.get_running_loop().time())
         reader, writer = streams or await asyncio.open_connection(host, port)
         writer.write(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
         try:
