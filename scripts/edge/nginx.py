@@ -3,6 +3,7 @@
 import grp
 import os
 import pwd
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,29 +38,40 @@ def running(folder: Path, site: Site, *, port: int = 0) -> Iterator[Edge]:
     # The path of a socket may have no more than 107 letters.
     with TemporaryDirectory(prefix="avant-edge-") as sockets:
         listen = f"127.0.0.1:{port}" if port else server.address(folder)
-        config = write(folder / "nginx.conf", configuration(site, folder.resolve(), Path(sockets), listen))
+        config = written(site, folder.resolve(), Path(sockets), listen)
         command = [nginx, "-p", str(folder), "-c", str(config)]
         process.run([*command, "-t", "-q"])
         with server.serving(command, listen, folder):
             yield Edge(name=site.name, kind="nginx", url=f"http://{listen}")
 
 
-def configuration(site: Site, folder: Path, sockets: Path, listen: str) -> str:
-    """
-    The text of nginx.conf, for an nginx of this user's.
+def written(site: Site, folder: Path, sockets: Path, listen: str, *, user: str | None = None) -> Path:
+    """nginx.conf in `folder`, and beside it what it reads."""
+    text = configuration(site, folder, sockets, listen, user=user)
+    if site.token_key:
+        shutil.copyfile(DEPLOY / "token.js", folder / "token.js")
+    return write(folder / "nginx.conf", text)
 
-    `folder` holds cache and logs; `sockets` is open to nobody else. Raises `ConfigurationError` for a value that would
-    mean something else there.
+
+def configuration(site: Site, folder: Path, sockets: Path, listen: str, *, user: str | None = None) -> str:
+    """
+    The text of nginx.conf, for an nginx whose workers are `user`, by default who calls this.
+
+    `folder` holds cache and logs; `sockets` is open to that user alone, for who reaches them needs no token. Raises
+    `ConfigurationError` for a value that would mean something else there.
     """
     plain(folder, sockets, PLAYER)
-    owner = pwd.getpwuid(os.getuid())
+    try:
+        owner = pwd.getpwnam(user) if user else pwd.getpwuid(os.getuid())
+    except KeyError as error:
+        raise ConfigurationError(f"This machine has no user `{user}`.", hint="Name nginx's own.") from error
     said = {
         **facts(site),
         "user": owner.pw_name,
         "group": grp.getgrgid(owner.pw_gid).gr_name,
         "listen": listen,
         "modules": str(MODULES),
-        "code": str(DEPLOY),
+        "code": str(folder),
         "player": str(PLAYER),
         "cache_dir": str(folder / "cache"),
         "run_dir": str(folder),
