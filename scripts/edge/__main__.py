@@ -57,7 +57,7 @@ class Machine(Document):
     sockets: Path = Path("/run/avant-edge")
     """Where nginx's parts talk to each other; open to its user alone."""
     user: str | None = None
-    """Who nginx's workers are, or Varnish is; by default Debian's `www-data` or `vcache`."""
+    """Who nginx's workers are, or Varnish is; by default Debian's `www-data` or `varnish`."""
     cache_size: str = "20g"
     """Room for media: on nginx's disk."""
     origins: tuple[Behind, ...]
@@ -83,7 +83,7 @@ def render(edge: Annotated[Path, typer.Argument(metavar="edge.toml", help="What 
     else:
         path = write(machine.folder / "varnish.vcl", varnish.configuration(site))
         # Varnish reads it when it has already given up being root.
-        _give(path, machine.user or "vcache")
+        _give(path, machine.user or "varnish")
     say(f"written: {path}")
 
 
