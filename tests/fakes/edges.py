@@ -30,13 +30,18 @@ class Run(Protocol):
 
 SERVERS: dict[str, Run] = {"nginx": nginx.running, "varnish": varnish.running}
 PROGRAMS = {"nginx": "nginx", "varnish": "varnishd"}
+MODULES = {
+    "nginx": ("nginx/modules/ngx_http_js_module.so",),
+    "varnish": ("*/varnish/vmods/libvmod_vsthrottle.so", "*/varnish/vmods/libvmod_digest.so"),
+}
 
 
 def need(kind: str) -> None:
-    """Servers come from the system; without one a laptop skips, and CI fails."""
-    if not shutil.which(PROGRAMS[kind], path=PATH):
+    """Servers and their modules come from the system; without one a laptop skips, and CI fails."""
+    found = [any(Path("/usr/lib").glob(module)) for module in MODULES[kind]]
+    if not shutil.which(PROGRAMS[kind], path=PATH) or not all(found):
         tell = pytest.fail if os.environ.get("CI") else pytest.skip
-        tell(f"{kind} is not installed (scripts/setup)")
+        tell(f"{kind} or a module of it is not installed (scripts/setup)")
 
 
 def before(origin: Counting, *others: Counting, name: str = "edge", **described: object) -> Site:
