@@ -4,15 +4,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 from math import ceil
 
-from pipelines.track import AudioTrack, VideoTrack
-
-#: Seconds and bytes of a media segment.
+#: Seconds and bytes of what is fetched at once: a media segment, a key frame.
 Piece = tuple[Fraction, int]
-
-
-def pieces(track: VideoTrack | AudioTrack) -> tuple[Piece, ...]:
-    """The media segments of the track."""
-    return tuple((Fraction(segment.duration, track.timescale), segment.size) for segment in track.segments)
 
 
 def average(of: Sequence[Piece]) -> int:

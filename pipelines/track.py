@@ -13,7 +13,7 @@ from math import ceil, floor
 from pathlib import Path
 from typing import Literal
 
-from pipelines import fmp4
+from pipelines import fmp4, rates
 from pipelines.artifact import Artifact
 from pipelines.cadence import AAC_FRAME, Cadence
 from pipelines.delivery import AudioRole, TextKind
@@ -28,7 +28,7 @@ from pipelines.wire import to_data
 from pipelines.workspace import Workspace
 
 #: Raised by hand when our own method changes what comes out.
-RECIPE = 1
+RECIPE = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,7 @@ class VideoTrack:
     frame_rate: Fraction
     timescale: int
     segments: tuple[Segment, ...]
-    #: Bits per second of the key frames alone: highest of any group of pictures, and over all.
+    #: Bits per second of the key frames alone, as `rates` counts them.
     iframe_peak: int
     iframe_average: int
 
@@ -260,7 +260,7 @@ def _track(
             timescale=timescale,
             segments=segments,
         )
-    keys = key_frames(pieces, timescale)
+    keys = [(key.duration, key.length) for key in key_frames(pieces, timescale)]
     return VideoTrack(
         digest=job.digest,
         prefix=prefix,
@@ -270,10 +270,14 @@ def _track(
         frame_rate=job.cadence.frame_rate,
         timescale=timescale,
         segments=segments,
-        # A last group of a frame or two is no peak: nobody scrubs through it at its own speed.
-        iframe_peak=ceil(max(8 * key.length / key.duration for key in keys if 2 * key.duration >= keys[0].duration)),
-        iframe_average=ceil(8 * sum(key.length for key in keys) / sum(key.duration for key in keys)),
+        iframe_peak=rates.peak(keys, job.cadence.target_duration),
+        iframe_average=rates.average(keys),
     )
+
+
+def measured(track: VideoTrack | AudioTrack) -> tuple[rates.Piece, ...]:
+    """The media segments of the track, to count its rates from."""
+    return tuple((Fraction(segment.duration, track.timescale), segment.size) for segment in track.segments)
 
 
 def key_frames(pieces: Sequence[Piece], timescale: int) -> list[KeyFrame]:

@@ -16,7 +16,7 @@ from lxml import etree
 from pipelines import layout, rates
 from pipelines.manifests.naming import default, names, of_kind, what
 from pipelines.policy import Policy
-from pipelines.track import AudioTrack, Segment, TextTrack, ThumbnailTrack, Track, VideoTrack
+from pipelines.track import AudioTrack, Segment, TextTrack, ThumbnailTrack, Track, VideoTrack, measured
 
 NAMESPACE = "urn:mpeg:dash:schema:mpd:2011"
 PROFILE = "urn:mpeg:dash:profile:isoff-live:2011"
@@ -212,7 +212,7 @@ def _id(track: Track) -> str:
 
 
 def _bandwidth(track: VideoTrack | AudioTrack, policy: Policy) -> int:
-    return rates.peak(rates.pieces(track), policy.cadence.target_duration)
+    return rates.peak(measured(track), policy.cadence.target_duration)
 
 
 def _add(parent: etree._Element, name: str, **attributes: str) -> etree._Element:

@@ -12,7 +12,7 @@ from fractions import Fraction
 from pipelines import layout, rates
 from pipelines.manifests.naming import default, names, of_kind, what
 from pipelines.policy import Policy
-from pipelines.track import AudioTrack, TextTrack, ThumbnailTrack, Track, VideoTrack
+from pipelines.track import AudioTrack, TextTrack, ThumbnailTrack, Track, VideoTrack, measured
 
 #: Bits per second of the variant that players start with (Apple's authoring specification).
 FIRST_VARIANT = 2_000_000
@@ -79,18 +79,18 @@ def _group(sounds: Sequence[AudioTrack], family: str, channels: int, policy: Pol
         if _family(sound) == family:
             by_kind.setdefault(what(sound), []).append(sound)
     members = tuple(_nearest(choices, channels) for choices in by_kind.values())
-    measured = [rates.pieces(member) for member in members]
+    heard = [measured(member) for member in members]
     return _Group(
         id=f"{family}-{channels}",
         members=members,
-        peak=max(rates.peak(pieces, policy.cadence.target_duration) for pieces in measured),
-        average=max(rates.average(pieces) for pieces in measured),
+        peak=max(rates.peak(pieces, policy.cadence.target_duration) for pieces in heard),
+        average=max(rates.average(pieces) for pieces in heard),
     )
 
 
 def _nearest(choices: Sequence[AudioTrack], channels: int) -> AudioTrack:
     """The one whose number of channels is nearest; of those, the one with the most bits."""
-    return max(choices, key=lambda sound: (-abs(sound.channels - channels), rates.average(rates.pieces(sound))))
+    return max(choices, key=lambda sound: (-abs(sound.channels - channels), rates.average(measured(sound))))
 
 
 def _family(sound: AudioTrack) -> str:
@@ -151,7 +151,7 @@ def _ordered(
 
 
 def _variant(rung: VideoTrack, group: _Group, policy: Policy, *, subtitles: bool) -> _Variant:
-    pieces = rates.pieces(rung)
+    pieces = measured(rung)
     bandwidth = rates.peak(pieces, policy.cadence.target_duration) + group.peak
     attributes = [
         f"BANDWIDTH={bandwidth}",
@@ -194,11 +194,9 @@ def _chosen(group: _Group, *, subtitles: bool) -> list[str]:
 
 
 def _iframes(rung: VideoTrack) -> str:
-    # The last group of pictures, if it is short, counts for the average and not for the peak.
-    peak = max(rung.iframe_peak, rung.iframe_average)
     return _tag(
         "I-FRAME-STREAM-INF",
-        f"BANDWIDTH={peak},AVERAGE-BANDWIDTH={rung.iframe_average},"
+        f"BANDWIDTH={rung.iframe_peak},AVERAGE-BANDWIDTH={rung.iframe_average},"
         f'CODECS="{rung.codecs}",RESOLUTION={rung.width}x{rung.height},VIDEO-RANGE=SDR,'
         f'URI="{_uri(rung, layout.IFRAME_PLAYLIST)}"',
     )

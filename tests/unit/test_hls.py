@@ -118,13 +118,6 @@ def test_a_last_short_segment_is_no_peak() -> None:
     assert average([(Fraction(6), 6000), (Fraction(6), 9000)]) == 10_000
 
 
-def test_no_peak_is_below_its_average() -> None:
-    """Key frames too: a last group of three frames counts for the average and not for the peak."""
-    track = replace(rung(234, 145_000, "avc1.4d400d"), iframe_peak=10, iframe_average=20)
-    (iframes,) = parsed(multivariant([track, sound("en", "dub", 2)], POLICY)).iframe_playlists
-    assert iframes.iframe_stream_info.bandwidth == iframes.iframe_stream_info.average_bandwidth == 20
-
-
 def test_a_media_playlist_holds_every_segment() -> None:
     """Exact durations, the init segment, VOD and its end."""
     entries = [(Fraction(6006, 1000), "00001.m4s"), (Fraction(1, 3), "00002.m4s")]
