@@ -7,6 +7,8 @@ A rule yields (where, sentence) for each place that breaks it.
 from collections.abc import Iterator
 from fractions import Fraction
 
+import langcodes
+
 from pipelines import rates
 from pipelines.lint.dash_view import Dash, Representation, dash_view
 from pipelines.lint.finding import AAC_FRAME, Fault, Finding, Rule, Shelf, differs, judged
@@ -57,6 +59,24 @@ def representation_attributes(view: Dash) -> Iterator[Fault]:
                 yield _at(view, each), f"it has no {name}."
         if each.get("mimeType") != MIME_TYPES.get(each.kind):
             yield _at(view, each), f"it is {each.kind or 'of no kind'}, and has mimeType `{each.get('mimeType')}`."
+
+
+def languages_are_tags(view: Dash) -> Iterator[Fault]:
+    """ISO 5.3.3.2: lang is a tag by BCP 47."""
+    for each in view.representations:
+        if each.get("lang") and not langcodes.tag_is_valid(each.get("lang")):
+            yield _at(view, each), f"`{each.get('lang')}` is no language."
+
+
+def switchable(view: Dash) -> Iterator[Fault]:
+    """IOP 3.2.4: players may switch at every segment of a set, and no picture is larger than the set says."""
+    for each in (*view.of("video"), *view.of("audio")):
+        if (each.get("segmentAlignment"), each.get("startWithSAP")) != ("true", "1"):
+            yield _at(view, each), "its set does not say segmentAlignment and startWithSAP."
+    for each in view.of("video"):
+        for side, most in (("width", "maxWidth"), ("height", "maxHeight")):
+            if each.get(side).isdecimal() and int(each.get(side)) > int(each.adaptation.get(most, "0")):
+                yield _at(view, each), f"its {side} is more than its set's {most}."
 
 
 def ids_differ(view: Dash) -> Iterator[Fault]:
@@ -124,6 +144,8 @@ ERRORS: tuple[Rule[Dash], ...] = (
     reachable,
     presentation_attributes,
     representation_attributes,
+    languages_are_tags,
+    switchable,
     ids_differ,
     timelines_sum,
     aligned_pictures,

@@ -4,12 +4,14 @@ Rules for HLS. *RFC* is RFC 8216, *Apple* the HLS authoring specification for Ap
 A rule yields (where, sentence) for each place that breaks it.
 """
 
+import re
 from collections.abc import Iterator
 from fractions import Fraction
 
 from pipelines import rates
+from pipelines.lint import hls_renditions
 from pipelines.lint.finding import AAC_FRAME, Fault, Finding, Rule, Shelf, differs, judged, resolved
-from pipelines.lint.hls_view import Hls, MediaPlaylist, hls_view
+from pipelines.lint.hls_view import Hls, MediaPlaylist, hls_view, missing
 from pipelines.lint.reader import Tag
 
 #: Bits per second of the least variant (Apple: cellular networks).
@@ -18,7 +20,19 @@ LEAST = 192_000
 OVER_TARGET = Fraction(1, 2)
 #: Seconds that a day of durations, each rounded to a microsecond, may add up to.
 ROUNDING = Fraction(1, 1000)
-DESCRIBES = "public.accessibility.describes-video"
+#: Seconds between key frames, and one frame of the slowest film.
+KEY_FRAMES = 2 + Fraction(1001, 24_000)
+#: Of EXT-X-VERSION: what CHANNELS needs, and what EXT-X-MAP does.
+NEEDED = 7
+NEEDED_BY_MAP = 6
+VALUES = {
+    "BANDWIDTH": re.compile(r"[1-9][0-9]{0,11}"),
+    "AVERAGE-BANDWIDTH": re.compile(r"[1-9][0-9]{0,11}"),
+    "RESOLUTION": re.compile(r"[1-9][0-9]{0,4}x[1-9][0-9]{0,4}"),
+    "FRAME-RATE": re.compile(r"([1-5]?[0-9]\.[0-9]{3}|60\.000)"),
+    "VIDEO-RANGE": re.compile(r"SDR|HLG|PQ"),
+    "CODECS": re.compile(r"((avc1\.[0-9A-Fa-f]{6}|(hvc1|av01|mp4a)\.[0-9A-Za-z.]+|ac-3|ec-3)(,|\Z))+"),
+}
 
 
 def lint_hls(key: str, shelf: Shelf) -> list[Finding]:
@@ -72,16 +86,28 @@ def variant_attributes(view: Hls) -> Iterator[Fault]:
     needed = ("BANDWIDTH", "AVERAGE-BANDWIDTH", "CODECS", "AUDIO")
     for variant in view.variants:
         picture = ("RESOLUTION", "FRAME-RATE") if _has_video(variant) else ()
-        yield from _missing(view, variant, (*needed, *picture))
+        yield from missing(view, variant, (*needed, *picture))
     for iframes in view.iframes:
-        yield from _missing(view, iframes, ("BANDWIDTH", "AVERAGE-BANDWIDTH", "CODECS", "RESOLUTION", "URI"))
+        yield from missing(view, iframes, ("BANDWIDTH", "AVERAGE-BANDWIDTH", "CODECS", "RESOLUTION", "URI"))
 
 
-def rendition_attributes(view: Hls) -> Iterator[Fault]:
-    """RFC 4.3.4.1, Apple: GROUP-ID, NAME, LANGUAGE and URI; CHANNELS for sound."""
-    for kind, more in (("AUDIO", ("CHANNELS",)), ("SUBTITLES", ())):
-        for rendition in view.renditions(kind):
-            yield from _missing(view, rendition, ("GROUP-ID", "NAME", "LANGUAGE", "URI", *more))
+def variant_values(view: Hls) -> Iterator[Fault]:
+    """RFC 4.3.4.2, 6381: values by their grammar; Apple: FRAME-RATE with three decimals, 60 at most; the same range."""
+    for variant in (*view.variants, *view.iframes):
+        for name, grammar in VALUES.items():
+            value = variant.attributes.get(name)
+            if value is not None and not grammar.fullmatch(value):
+                yield view.where(variant), f"{name} is `{value}`."
+    ranges = {variant.attributes.get("VIDEO-RANGE", "SDR") for variant in (*view.pictures, *view.iframes)}
+    if len(ranges) > 1:
+        yield view.key, f"it mixes {' and '.join(sorted(ranges))}."
+
+
+def scores_agree(view: Hls) -> Iterator[Fault]:
+    """RFC 8216bis 4.4.6.2: if one variant has a SCORE, all have."""
+    scored = ["SCORE" in variant.attributes for variant in view.variants]
+    if any(scored) and not all(scored):
+        yield view.key, f"{sum(scored)} of {len(scored)} variants have a SCORE."
 
 
 def captions_agree(view: Hls) -> Iterator[Fault]:
@@ -89,56 +115,6 @@ def captions_agree(view: Hls) -> Iterator[Fault]:
     without = [variant for variant in view.variants if variant.attributes.get("CLOSED-CAPTIONS") != "NONE"]
     if len(without) < len(view.variants):
         yield from ((view.where(variant), "it does not say CLOSED-CAPTIONS=NONE.") for variant in without)
-
-
-def names_differ(view: Hls) -> Iterator[Fault]:
-    """RFC 4.3.4.1.1: the members of a group have different names."""
-    for group, members in _all_groups(view):
-        names = [member.attributes.get("NAME", "") for member in members]
-        yield from (
-            (view.key, f"group {group} has two `{name}`.") for name in sorted({n for n in names if names.count(n) > 1})
-        )
-
-
-def one_default(view: Hls) -> Iterator[Fault]:
-    """RFC 4.3.4.1.1: at most one DEFAULT=YES in a group; ours: sound has exactly one."""
-    for group, members in _all_groups(view):
-        defaults = sum(member.attributes.get("DEFAULT") == "YES" for member in members)
-        least = 1 if members[0].attributes["TYPE"] == "AUDIO" else 0
-        if not least <= defaults <= 1:
-            yield view.key, f"group {group} has {defaults} members with DEFAULT=YES."
-
-
-def description_is_chosen(view: Hls) -> Iterator[Fault]:
-    """Apple: a description is AUTOSELECT=YES, so that the system can pick it, and never DEFAULT."""
-    for rendition in view.renditions("AUDIO"):
-        if DESCRIBES in rendition.attributes.get("CHARACTERISTICS", ""):
-            if rendition.attributes.get("DEFAULT") == "YES":
-                yield view.where(rendition), "a description is DEFAULT=YES."
-            if rendition.attributes.get("AUTOSELECT") != "YES":
-                yield view.where(rendition), "a description is not AUTOSELECT=YES."
-
-
-def same_members(view: Hls) -> Iterator[Fault]:
-    """RFC 4.3.4.2.1: all the groups of a kind have the same members."""
-    groups = {
-        group: {(member.attributes.get("LANGUAGE"), member.attributes.get("NAME")) for member in members}
-        for group, members in view.groups("AUDIO").items()
-    }
-    everyone = set().union(*groups.values())
-    for group, members in groups.items():
-        for language, name in sorted(everyone - members, key=str):
-            yield view.key, f"group {group} has no `{name}` ({language})."
-
-
-def groups_exist(view: Hls) -> Iterator[Fault]:
-    """RFC 4.3.4.2: the groups that a variant names have members."""
-    for kind in ("AUDIO", "SUBTITLES"):
-        groups = view.groups(kind)
-        for variant in view.variants:
-            group = variant.attributes.get(kind)
-            if group is not None and group not in groups:
-                yield view.where(variant), f"there is no {kind} group {group}."
 
 
 def vod(view: Hls) -> Iterator[Fault]:
@@ -172,8 +148,6 @@ def same_target(view: Hls) -> Iterator[Fault]:
 def segments_within_target(view: Hls) -> Iterator[Fault]:
     """RFC 4.3.3.1: durations rounded to whole seconds are at most the target; Apple: over it by less than 0.5 s."""
     for playlist in view.media.values():
-        if playlist.has("EXT-X-I-FRAMES-ONLY"):
-            continue
         longest = max(seconds for seconds, _ in playlist.pieces)
         if longest >= playlist.target + OVER_TARGET:
             yield playlist.key, f"a segment lasts {float(longest):.3f} s; the target is {playlist.target} s."
@@ -230,6 +204,43 @@ def iframe_playlists(view: Hls) -> Iterator[Fault]:
             yield playlist.key, "EXT-X-I-FRAMES-ONLY is missing."
 
 
+def iframe_bandwidth_measured(view: Hls) -> Iterator[Fault]:
+    """Apple: BANDWIDTH and AVERAGE-BANDWIDTH of I-frame playlists too are within 10 % of what is measured."""
+    for entry in view.iframes:
+        if (playlist := view.playlist(entry.attributes.get("URI", ""))) is None:
+            continue
+        for name in ("BANDWIDTH", "AVERAGE-BANDWIDTH"):
+            promised, measured = _number(entry, name), _rate(playlist, name)
+            if differs(promised, measured):
+                yield view.where(entry), f"{name} is {promised}, and {measured} b/s were measured."
+
+
+def ranges_fit(view: Hls) -> Iterator[Fault]:
+    """RFC 4.3.2.2: a range of bytes is within what it is a range of."""
+    for playlist in view.media.values():
+        for name, end in playlist.ends:
+            if end > view.shelf.sizes.get(name, end):
+                yield playlist.key, f"a range ends at byte {end} of {name}, which has {view.shelf.sizes[name]}."
+
+
+def versions(view: Hls) -> Iterator[Fault]:
+    """RFC 7: EXT-X-VERSION is what is used needs, 6 for EXT-X-MAP, 7 for CHANNELS."""
+    told = [(view.key, view.tags, NEEDED), *((each.key, each.tags, NEEDED_BY_MAP) for each in view.media.values())]
+    for key, tags, needed in told:
+        said = [tag.value for tag in tags if tag.name == "EXT-X-VERSION"]
+        if len(said) != 1 or not said[0].isdecimal() or int(said[0]) < needed:
+            yield key, f"EXT-X-VERSION is {', '.join(said) or 'missing'}; {needed} is needed."
+
+
+def key_frames_often(view: Hls) -> Iterator[Fault]:
+    """Apple (SHOULD): a key frame every two seconds; a frame more is for rates that do not go into two seconds."""
+    for entry in view.iframes:
+        playlist = view.playlist(entry.attributes.get("URI", ""))
+        longest = max((seconds for seconds, _ in playlist.pieces), default=0) if playlist else 0
+        if longest > KEY_FRAMES:
+            yield view.where(entry), f"its key frames are {float(longest):.3f} s apart."
+
+
 def peak_to_average(view: Hls) -> Iterator[Fault]:
     """Apple (SHOULD): the peak is at most twice the average."""
     for variant in view.pictures:
@@ -243,13 +254,9 @@ ERRORS: tuple[Rule[Hls], ...] = (
     thumbnails_reachable,
     independent_segments,
     variant_attributes,
-    rendition_attributes,
+    variant_values,
+    scores_agree,
     captions_agree,
-    names_differ,
-    one_default,
-    description_is_chosen,
-    same_members,
-    groups_exist,
     vod,
     init_segments,
     same_target,
@@ -261,22 +268,18 @@ ERRORS: tuple[Rule[Hls], ...] = (
     average_below_peak,
     least_variant,
     iframe_playlists,
+    iframe_bandwidth_measured,
+    ranges_fit,
+    versions,
+    *hls_renditions.ERRORS,
 )
-WARNINGS: tuple[Rule[Hls], ...] = (peak_to_average,)
-
-
-def _missing(view: Hls, tag: Tag, needed: tuple[str, ...]) -> Iterator[Fault]:
-    return ((view.where(tag), f"{tag.name} has no {name}.") for name in needed if not tag.attributes.get(name))
+WARNINGS: tuple[Rule[Hls], ...] = (peak_to_average, key_frames_often)
 
 
 def _has_video(variant: Tag) -> bool:
     return any(
         codec.startswith(("avc", "hvc", "hev", "av01")) for codec in variant.attributes.get("CODECS", "").split(",")
     )
-
-
-def _all_groups(view: Hls) -> list[tuple[str, list[Tag]]]:
-    return [*view.groups("AUDIO").items(), *view.groups("SUBTITLES").items()]
 
 
 def _pictures(view: Hls) -> list[MediaPlaylist]:

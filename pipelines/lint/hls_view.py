@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from pipelines.lint.finding import Shelf, resolved
+from pipelines.lint.finding import Fault, Shelf, resolved
 from pipelines.lint.reader import Tag, UnreadableError, read
 from pipelines.rates import Piece
 
@@ -21,6 +21,8 @@ class MediaPlaylist:
     #: Keys of all that it names.
     names: tuple[str, ...]
     pieces: tuple[Piece, ...]
+    #: Of each piece, in order: the key of its object, and the byte after its last; all of it where no range is given.
+    ends: tuple[tuple[str, int], ...]
 
     @property
     def duration(self) -> Fraction:
@@ -82,7 +84,7 @@ class Hls:
         return f"{self.key}, line {tag.line}"
 
 
-def hls_view(key: str, shelf: Shelf) -> tuple[Hls, list[tuple[str, str]]]:
+def hls_view(key: str, shelf: Shelf) -> tuple[Hls, list[Fault]]:
     """The presentation whose multivariant playlist is at `key`, and what could not be read of it."""
     try:
         tags = read(shelf.texts[key])
@@ -120,7 +122,8 @@ def _media(key: str, shelf: Shelf) -> MediaPlaylist:
         tags=tags,
         target=int(target),
         names=tuple(dict.fromkeys(resolved(key, uri) for uri in [*maps, *(segment.uri for segment in segments)])),
-        pieces=tuple((_seconds(segment), _size(key, segment, shelf)) for segment in segments),
+        pieces=tuple((_seconds(segment), _span(key, segment, shelf)[1]) for segment in segments),
+        ends=tuple((resolved(key, segment.uri), sum(_span(key, segment, shelf))) for segment in segments),
     )
 
 
@@ -131,10 +134,16 @@ def _seconds(segment: Tag) -> Fraction:
     return Fraction(seconds)
 
 
-def _size(key: str, segment: Tag, shelf: Shelf) -> int:
+def _span(key: str, segment: Tag, shelf: Shelf) -> tuple[int, int]:
+    """Where it begins in its object, and how long it is, in bytes. A range without its start is refused."""
     if not segment.byterange:
-        return shelf.sizes.get(resolved(key, segment.uri), 0)
-    length = segment.byterange.partition("@")[0]
-    if not re.fullmatch(r"[0-9]{1,12}", length):
+        return 0, shelf.sizes.get(resolved(key, segment.uri), 0)
+    found = re.fullmatch(r"([0-9]{1,12})@([0-9]{1,12})", segment.byterange)
+    if found is None:
         raise UnreadableError(f"line {segment.line} has no byte range")
-    return int(length)
+    return int(found[2]), int(found[1])
+
+
+def missing(view: Hls, tag: Tag, needed: tuple[str, ...]) -> Iterator[Fault]:
+    """Each of the needed attributes that the tag has not."""
+    return ((view.where(tag), f"{tag.name} has no {name}.") for name in needed if not tag.attributes.get(name))

@@ -183,8 +183,22 @@ def _shelve_media(made: World, track: VideoTrack | AudioTrack) -> None:
 
 
 def _iframes(track: VideoTrack, entries: Sequence[tuple[Fraction, str]]) -> str:
-    key_frames = [
-        KeyFrame(uri=name, duration=seconds, start=100, length=segment.size // 4)
-        for (seconds, name), segment in zip(entries, track.segments, strict=True)
-    ]
+    """Three to a whole segment; those of the second take `iframe_peak`, and the others what `iframe_average` leaves."""
+    heavy = entries[1][0]
+    rest = (track.iframe_average * sum(seconds for seconds, _ in entries) - track.iframe_peak * heavy) / (
+        sum(seconds for seconds, _ in entries) - heavy
+    )
+    key_frames = []
+    for number, ((seconds, name), segment) in enumerate(zip(entries, track.segments, strict=True)):
+        count = 3 if 2 * seconds > heavy else 1
+        rate = track.iframe_peak if number == 1 else rest
+        key_frames += [
+            KeyFrame(
+                uri=name,
+                duration=seconds / count,
+                start=part * segment.size // count,
+                length=int(rate * seconds / count / 8),
+            )
+            for part in range(count)
+        ]
     return iframe_playlist(key_frames, CADENCE.target_duration, layout.INIT)

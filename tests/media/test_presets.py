@@ -151,9 +151,10 @@ def test_key_frames_can_be_fetched_alone(made: Published) -> None:
         assert close(info.average_bandwidth, average(pieces))
         assert close(info.bandwidth, peak(pieces, playlist.target_duration))
         assert info.average_bandwidth <= info.bandwidth
-        assert (info.codecs, info.resolution) == (
+        assert (info.codecs, *info.resolution) == (
             measured.codecs,
-            f"{measured.stream['width']}x{measured.stream['height']}",
+            measured.stream["width"],
+            measured.stream["height"],
         )
 
 

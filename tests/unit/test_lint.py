@@ -18,6 +18,7 @@ Plant = Callable[[World], None]
 
 LOW = "t/v234/media.m3u8"
 DUB = "t/a2endub/media.m3u8"
+KEYS = "t/v540/iframes.m3u8"
 
 
 def broken(findings: list[Finding]) -> set[str]:
@@ -55,6 +56,10 @@ def _uneven(made: World) -> None:
     made.texts, made.sizes = other.texts, other.sizes
 
 
+def _without_starts(made: World) -> None:
+    made.write(KEYS, re.sub(r"@[0-9]+", "", made.texts[KEYS]))
+
+
 def _without_last_iframes(made: World) -> None:
     lines = made.texts[HLS].rstrip("\n").split("\n")
     made.write(HLS, "\n".join([*lines[:-1], ""]))
@@ -83,6 +88,31 @@ HLS_FAULTS: list[tuple[str, str, Plant]] = [
     ("no average", "variant-attributes", change(HLS, "AVERAGE-BANDWIDTH=320000,", "")),
     ("no language", "rendition-attributes", change(HLS, 'LANGUAGE="ar",', "")),
     ("no channels", "rendition-attributes", change(HLS, 'CHANNELS="6",', "")),
+    ("a frame rate of no decimals", "variant-values", change(HLS, "FRAME-RATE=25.000", "FRAME-RATE=25")),
+    ("a hundred frames a second", "variant-values", change(HLS, "FRAME-RATE=25.000", "FRAME-RATE=100.000")),
+    ("a size in one number", "variant-values", change(HLS, "RESOLUTION=416x234", "RESOLUTION=234p")),
+    ("a codec by its name", "variant-values", change(HLS, "mp4a.40.2", "aac")),
+    ("no such range of brightness", "variant-values", change(HLS, "VIDEO-RANGE=SDR", "VIDEO-RANGE=HDR")),
+    ("two ranges of brightness", "variant-values", change(HLS, "25.000,VIDEO-RANGE=SDR", "25.000,VIDEO-RANGE=PQ")),
+    (
+        "a score of one variant only",
+        "scores-agree",
+        change(HLS, "INF:BANDWIDTH=128000", "INF:SCORE=2,BANDWIDTH=128000"),
+    ),
+    ("a language by its name", "languages-are-tags", change(HLS, 'LANGUAGE="ar"', 'LANGUAGE="Arabic language"')),
+    ("a channel count by its name", "channels-are-counted", change(HLS, 'CHANNELS="6"', 'CHANNELS="5.1"')),
+    ("no stereo", "stereo-is-there", change(HLS, 'CHANNELS="2"', 'CHANNELS="6"')),
+    ("a default that is not chosen", "default-is-chosen", change(HLS, "YES,AUTOSELECT=YES", "YES,AUTOSELECT=NO")),
+    ("two texts that are alike", "chosen-differ", change(HLS, "FORCED=YES", "FORCED=NO")),
+    ("forced text in hiding", "forced-is-chosen", change(HLS, "AUTOSELECT=YES,FORCED=YES", "AUTOSELECT=NO,FORCED=YES")),
+    (
+        "forced text by default",
+        "forced-is-chosen",
+        change(HLS, "DEFAULT=NO,AUTOSELECT=YES,FORCED=YES", "DEFAULT=YES,AUTOSELECT=YES,FORCED=YES"),
+    ),
+    ("forced sound", "forced-is-chosen", change(HLS, 'CHANNELS="6"', 'FORCED=YES,CHANNELS="6"')),
+    ("a variant without text", "same-texts", lambda made: _once(made, ',SUBTITLES="subs"')),
+    ("no variant with text", "same-texts", change(HLS, ',SUBTITLES="subs"', "")),
     ("captions of one variant only", "captions-agree", lambda made: _once(made, ",CLOSED-CAPTIONS=NONE")),
     ("one name twice", "names-differ", change(HLS, 'NAME="العربية"', 'NAME="English"')),
     ("no default", "one-default", change(HLS, "DEFAULT=YES", "DEFAULT=NO")),
@@ -96,10 +126,12 @@ HLS_FAULTS: list[tuple[str, str, Plant]] = [
     ("no init segment", "init-segments", change(LOW, '#EXT-X-MAP:URI="init.mp4"\n', "")),
     ("another target for sound", "same-target", change(DUB, "DURATION:6", "DURATION:7")),
     ("a target too low", "segments-within-target", change(LOW, "DURATION:6", "DURATION:5")),
+    ("key frames further apart than the target", "segments-within-target", change(KEYS, "DURATION:6", "DURATION:1")),
     ("sound that stops early", "same-duration", change(DUB, "#EXTINF:0.960000,\n00005.m4s\n", "")),
     ("sound two AAC frames short", "same-duration", change(DUB, "0.960000", "0.917333")),
     ("text that stops early", "same-duration", change("t/tensubtitles/media.m3u8", "0.960000", "0.500000")),
     ("rungs cut elsewhere", "aligned-pictures", _uneven),
+    ("a rung of fewer segments", "aligned-pictures", change(LOW, "#EXTINF:0.960000,\n00005.m4s\n", "")),
     ("bandwidth too low", "bandwidth-measured", change(HLS, "BANDWIDTH=345500", "BANDWIDTH=300000")),
     ("bandwidth too high", "bandwidth-measured", change(HLS, "BANDWIDTH=128000", "BANDWIDTH=150000")),
     ("a segment of twice the size", "bandwidth-measured", grow("t/v540/00002.m4s", 2)),
@@ -111,7 +143,15 @@ HLS_FAULTS: list[tuple[str, str, Plant]] = [
     ("an average above the peak", "average-below-peak", change(HLS, "INF:BANDWIDTH=36250", "INF:BANDWIDTH=28999")),
     ("nothing for slow networks", "least-variant", change(HLS, "INF:BANDWIDTH=128000", "INF:BANDWIDTH=192001")),
     ("a size without I-frames", "iframe-playlists", _without_last_iframes),
-    ("I-frames that are not", "iframe-playlists", change("t/v540/iframes.m3u8", "#EXT-X-I-FRAMES-ONLY\n", "")),
+    ("I-frames that are not", "iframe-playlists", change(KEYS, "#EXT-X-I-FRAMES-ONLY\n", "")),
+    ("an I-frame peak too low", "iframe-bandwidth-measured", change(HLS, "INF:BANDWIDTH=36250", "INF:BANDWIDTH=31000")),
+    ("an I-frame average too high", "iframe-bandwidth-measured", change(HLS, "BANDWIDTH=29000", "BANDWIDTH=33000")),
+    ("a segment that is cut off", "ranges-fit", lambda made: made.sizes.update({"t/v540/00004.m4s": 999})),
+    ("a range without its start", "parses", _without_starts),
+    ("too old a version", "versions", change(HLS, "VERSION:7", "VERSION:6")),
+    ("no version", "versions", change(LOW, "#EXT-X-VERSION:7\n", "")),
+    ("two versions", "versions", change(LOW, "#EXT-X-VERSION:7\n", "#EXT-X-VERSION:7\n#EXT-X-VERSION:7\n")),
+    ("few key frames", "key-frames-often", change(KEYS, "1.920000", "2.080000")),
     (
         "a peak far above the average",
         "peak-to-average",
@@ -134,6 +174,10 @@ DASH_FAULTS: list[tuple[str, str, Plant]] = [
     ("no codecs", "representation-attributes", change(DASH, ' codecs="mp4a.40.2"', "")),
     ("no language", "representation-attributes", change(DASH, ' lang="ar"', "")),
     ("another media type", "representation-attributes", change(DASH, 'mimeType="text/vtt"', 'mimeType="text/plain"')),
+    ("a language by its name", "languages-are-tags", change(DASH, 'lang="ar"', 'lang="Arabic language"')),
+    ("cuts that may not match", "switchable", change(DASH, 'segmentAlignment="true"', 'segmentAlignment="false"')),
+    ("segments that begin anywhere", "switchable", change(DASH, ' startWithSAP="1"', "")),
+    ("a picture larger than its set", "switchable", change(DASH, 'maxHeight="1080"', 'maxHeight="720"')),
     ("one representation's id twice", "ids-differ", change(DASH, 'id="v540"', 'id="v234"')),
     ("one set's id twice", "ids-differ", change(DASH, 'id="11"', 'id="10"')),
     ("a timeline that stops early", "timelines-sum", change(DASH, '<S d="46080"/>', "")),
