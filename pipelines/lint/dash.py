@@ -10,6 +10,7 @@ from fractions import Fraction
 import langcodes
 
 from pipelines import rates
+from pipelines.lint.dash_form import attributes_known, elements_in_order
 from pipelines.lint.dash_view import Dash, Representation, dash_view
 from pipelines.lint.finding import AAC_FRAME, Fault, Finding, Rule, Shelf, differs, judged
 from pipelines.lint.reader import UnreadableError
@@ -141,6 +142,8 @@ def sprites_are_tiled(view: Dash) -> Iterator[Fault]:
 
 
 ERRORS: tuple[Rule[Dash], ...] = (
+    elements_in_order,
+    attributes_known,
     reachable,
     presentation_attributes,
     representation_attributes,

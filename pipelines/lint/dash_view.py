@@ -12,7 +12,7 @@ from pipelines.lint.finding import Shelf, resolved
 from pipelines.lint.reader import UnreadableError
 from pipelines.rates import Piece
 
-_MPD = "{urn:mpeg:dash:schema:mpd:2011}"
+MPD = "{urn:mpeg:dash:schema:mpd:2011}"
 #: Segments of a representation: a day of the shortest ones.
 _MOST_SEGMENTS = 100_000
 
@@ -48,7 +48,7 @@ class Representation:
 
     def described(self, name: str) -> dict[str, str]:
         """Values by scheme of the descriptors of that name, its own and its set's."""
-        found = [*self.adaptation.iterfind(_MPD + name), *self.element.iterfind(_MPD + name)]
+        found = [*self.adaptation.iterfind(MPD + name), *self.element.iterfind(MPD + name)]
         return {each.get("schemeIdUri") or "": each.get("value") or "" for each in found}
 
 
@@ -67,7 +67,7 @@ class Dash:
         return [each for each in self.representations if each.kind == kind]
 
     def sets(self) -> list[etree._Element]:
-        return list(self.root.iter(_MPD + "AdaptationSet"))
+        return list(self.root.iter(MPD + "AdaptationSet"))
 
 
 def dash_view(key: str, shelf: Shelf) -> Dash:
@@ -78,7 +78,7 @@ def dash_view(key: str, shelf: Shelf) -> Dash:
         root = etree.fromstring(shelf.texts[key].encode(), parser)
     except etree.XMLSyntaxError as error:
         raise UnreadableError(f"it is not XML: {error.msg}") from error
-    if root.tag != _MPD + "MPD":
+    if root.tag != MPD + "MPD":
         raise UnreadableError(f"its root is {root.tag}")
     duration = _iso_seconds(root.get("mediaPresentationDuration") or "")
     return Dash(
@@ -88,8 +88,8 @@ def dash_view(key: str, shelf: Shelf) -> Dash:
         duration=duration,
         representations=tuple(
             _representation(representation, adaptation, key, shelf, duration)
-            for adaptation in root.iter(_MPD + "AdaptationSet")
-            for representation in adaptation.iterfind(_MPD + "Representation")
+            for adaptation in root.iter(MPD + "AdaptationSet")
+            for representation in adaptation.iterfind(MPD + "Representation")
         ),
     )
 
@@ -97,8 +97,8 @@ def dash_view(key: str, shelf: Shelf) -> Dash:
 def _representation(
     element: etree._Element, adaptation: etree._Element, key: str, shelf: Shelf, duration: Fraction
 ) -> Representation:
-    template = element.find(_MPD + "SegmentTemplate")
-    bases = [resolved(key, base.text or "") for base in element.iterfind(_MPD + "BaseURL")]
+    template = element.find(MPD + "SegmentTemplate")
+    bases = [resolved(key, base.text or "") for base in element.iterfind(MPD + "BaseURL")]
     if template is None:
         return Representation(element=element, adaptation=adaptation, names=tuple(bases), pieces=(), continuous=True)
     scale = _whole(template, "timescale", 1)
@@ -124,7 +124,7 @@ def _representation(
 def _timeline(template: etree._Element) -> Iterator[tuple[int, int]]:
     """(start, duration) in ticks of every segment."""
     at = 0
-    for run in template.iterfind(f"{_MPD}SegmentTimeline/{_MPD}S"):
+    for run in template.iterfind(f"{MPD}SegmentTimeline/{MPD}S"):
         at = _whole(run, "t", at)
         ticks, again = _whole(run, "d", None), _whole(run, "r", 0)
         if again > _MOST_SEGMENTS:

@@ -40,8 +40,8 @@ FLAGS = (
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
-    They play in real time, and on a machine that is busy with other work dash.js was seen to stop half a second before
-    the end after it changed rungs by itself: until that is understood they run with `--long`, not before every landing.
+    They play in real time, and on a machine that is busy with other work players may forget to end
+    (docs/decisions/0005): they run with `--long`, not before every landing.
     """
     here = Path(__file__).parent
     for item in items:

@@ -33,7 +33,7 @@ def test_firefox_plays_every_frame_at_its_time(way: Way, theatre: Theatre, progr
     """To the end without an error or a gap, with every cue in its place, and whatever is sought is found."""
     with theatre.stage(way) as stage:
         stage.ask("stage.player.read('fr')")
-        stage.ask("stage.play(longest)", longest=3 * SECONDS, patience=4 * SECONDS)
+        stage.ask("stage.play(still)", still=10, patience=10 * SECONDS)
         assert [words for _, _, words in stage.ask("stage.cues('fr')")] == [
             words for _, _, words in programme.cues["fr"]
         ]

@@ -53,6 +53,8 @@ class Report:
     """What a player has to say for itself."""
 
     ended: bool
+    #: `ended` once the player has said that nothing follows; none where the browser plays of itself.
+    source: Literal["open", "ended", "closed"] | None
     errors: list[str]
     waits: list[Wait]
     #: The buffered ranges whenever there was more than one.
@@ -87,9 +89,9 @@ class Stage:
         asked = f"({{patience, {', '.join(values)}}}) => stage.within(patience, ({words}))"
         return self.page.evaluate(asked, {"patience": patience, **values})
 
-    def until(self, words: str, **values: object) -> None:
+    def until(self, words: str, *, patience: float = PATIENCE, **values: object) -> None:
         """Return when the expression is true."""
-        self.ask(f"stage.until(() => {words})", **values)
+        self.ask(f"stage.until(() => {words})", patience=patience, **values)
 
     def start(self) -> None:
         self.ask("stage.video.play()")

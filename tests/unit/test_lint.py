@@ -65,6 +65,12 @@ def _without_last_iframes(made: World) -> None:
     made.write(HLS, "\n".join([*lines[:-1], ""]))
 
 
+def _role_first(made: World) -> None:
+    swapped = re.sub(r"(<Label>.*?</Label>)(\s*)(<Role [^>]*>)", r"\3\2\1", made.texts[DASH])
+    assert swapped != made.texts[DASH]
+    made.write(DASH, swapped)
+
+
 def _without_main_sound(made: World) -> None:
     before, sounds = made.texts[DASH].split('contentType="audio"', 1)
     made.write(DASH, before + 'contentType="audio"' + sounds.replace('value="main"', 'value="alternate"'))
@@ -169,6 +175,14 @@ DASH_FAULTS: list[tuple[str, str, Plant]] = [
     ("an init segment is missing", "reachable", lose("t/a2ardub/init.mp4")),
     ("a text is missing", "reachable", lose("t/tarsubtitles/all.vtt")),
     ("a sprite is missing", "reachable", lose("t/sprites/00001.jpg")),
+    ("a role before its label", "elements-in-order", _role_first),
+    ("an element of another place", "elements-in-order", change(DASH, "<Title>", "<Period/><Title>")),
+    (
+        "an element that nobody knows",
+        "elements-in-order",
+        change(DASH, "<SegmentTimeline>", "<Timeline/><SegmentTimeline>"),
+    ),
+    ("a misspelt attribute", "attributes-known", change(DASH, "minBufferTime=", "minBuffertime=")),
     ("a presentation that may grow", "presentation-attributes", change(DASH, 'type="static"', 'type="dynamic"')),
     ("no profile", "presentation-attributes", change(DASH, "profiles=", "data-profiles=")),
     ("no codecs", "representation-attributes", change(DASH, ' codecs="mp4a.40.2"', "")),

@@ -43,16 +43,21 @@ async function load(name, address, seconds) {
   await ready;
 }
 
-// To the end, or for as many seconds as that should ever take.
-async function play(longest) {
-  const ended = event(video, "ended");
+// To the end, or until the picture has stood still for so many seconds: a busy machine is slow, and no fault.
+async function play(patience) {
   await video.play();
-  await Promise.race([ended, after(longest)]);
+  let [stood, since] = [-1, 0];
+  const moved = () => video.currentTime !== stood;
+  while (!video.ended && (moved() || performance.now() < since + 1000 * patience)) {
+    if (moved()) [stood, since] = [video.currentTime, performance.now()];
+    await after(0.1);
+  }
 }
 
 const report = () => ({
   ...told,
   ended: video.ended,
+  source: source?.readyState ?? null,
   duration: video.duration,
   frames: video.getVideoPlaybackQuality().totalVideoFrames,
   buffered: ranges(video.buffered),
