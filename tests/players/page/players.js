@@ -61,8 +61,8 @@ async function shakaPlayer(video, fault, seconds) {
 async function dashJs(video, fault, seconds) {
   await script("dashjs/dist/modern/umd/dash.all.min.js");
   const player = dashjs.MediaPlayer().create();
-  // 5.2.1 goes up to a rung that it has not played by loading the segment that is playing again, from its start: it
-  // takes `null` for that rung's segment length. Frames are decoded twice, and what the tests count is not the stream.
+  // 5.2.1 goes up by loading the segment that is playing again, from its start (docs/decisions/0005). Frames are decoded
+  // twice, and what the tests count would not be the stream.
   const buffer = { fastSwitchEnabled: false };
   if (seconds) Object.assign(buffer, { bufferTimeDefault: seconds, bufferTimeAtTopQuality: seconds, bufferToKeep: seconds });
   player.updateSettings({ streaming: { buffer } });
