@@ -5,6 +5,7 @@ Where everything is in the bucket. Nothing else knows an object key.
     v/NAME/     a version: multivariant playlist, MPD, chapters            public, immutable
     e/EPISODE/  an episode's entry points: the mirror of its ref           public, short-lived
     inventories/NAME.json   what must be in a track or version, by sha256  private
+    warming/NAME.json       how far the warming of one edge is            private
     attempts/STEP/TOKEN/    what one attempt of a step made                private
 
 Public names are keyed: an HMAC of the digest, so that knowing an episode's inputs does not reveal its URLs.
@@ -70,6 +71,9 @@ class Names:
 
     def inventory(self, digest: str) -> str:
         return f"inventories/{self.name(digest)}.json"
+
+    def warming(self, digest: str) -> str:
+        return f"warming/{self.name(digest)}.json"
 
 
 def entry_points(episode: str) -> str:

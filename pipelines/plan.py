@@ -18,6 +18,7 @@ from pipelines.audio import AudioJob
 from pipelines.cadence import Cadence, cadence, chunks
 from pipelines.delivery import Chapter
 from pipelines.encode import EncodeJob, RungEncode
+from pipelines.instant import resolve
 from pipelines.ladder import Fitted, fit
 from pipelines.policy import Mark, Policy
 from pipelines.probe import Examined, Sound, Words
@@ -131,12 +132,16 @@ def make_plan(examined: Examined, preset: Preset, edges: Iterable[Edge] = ()) ->
         label="verify every object",
     )
     warmth = {}
-    for edge in edges:
-        proof = digest({"recipe": warm.RECIPE, "version": composed, "edge": to_data(edge)})
+    released = examined.delivery.release
+    for edge in sorted(edges, key=lambda edge: edge.role != "shield"):
+        proof = digest({"recipe": warm.RECIPE, "version": composed, "edge": edge.identity})
         warmth[edge.name] = proof
+        # A PoP fills from its shield: warmed before it, it would ask the origin too.
+        shield = (warmth[edge.shield],) if edge.shield else ()
+        at = resolve(released).utc if released else None
         draft.add(
-            WarmJob(digest=proof, version=composed, tracks=tracks, edge=edge),
-            needs=(verified, composed, *tracks),
+            WarmJob(digest=proof, version=composed, tracks=tracks, edge=edge, release=at),
+            needs=(verified, composed, *tracks, *shield),
             label=f"warm {edge.name}",
         )
     return Plan(

@@ -63,9 +63,9 @@ def order_of(delivery: Delivery, settings: Settings, edges: Sequence[Edge] | Non
 
 
 def read_edges(path: Path | None) -> tuple[Edge, ...]:
-    """The edges that the document at `path` lists; none without one."""
+    """The edges that the document at `path` lists, shields first; none without one."""
     try:
-        return read(Edges, path).edges if path else ()
+        return read(Edges, path).listed if path else ()
     except DocumentError as error:
         raise refused(error) from error
 

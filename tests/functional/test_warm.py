@@ -2,71 +2,39 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipelines.artifact import Artifact
 from pipelines.errors import EdgeError, Interrupted
-from pipelines.publish import File, publish
-from pipelines.track import AudioTrack, Segment
-from pipelines.version import Item, inventory
-from pipelines.warm import Edge, WarmJob, evidence, make
-from pipelines.wire import digest, to_data
+from pipelines.warm import Edge, Evidence, WarmJob, evidence, make, prove
+from pipelines.warm.evidence import same_cache
+from pipelines.wire import from_data
 from pipelines.workspace import Workspace
-from tests.fakes.origin import Origin, Reply, origin
+from tests.fakes import warming
+from tests.fakes.liar import Liar, standing
 from tests.fakes.sites import Ask, Site
+from tests.fakes.warming import bodies, job, listed
 
 SEGMENTS = 12
 
 
 @pytest.fixture
 def published(site: Site, tmp_path: Path) -> Workspace:
-    """A track of a minute and a version that names it, in the store; their bytes differ from test to test."""
-    name = tmp_path.name
-    made = {what: digest([name, what]) for what in ("track", "version")}
-    workspace = Workspace(
-        scratch=tmp_path, store=site.store, names=site.names, attempt="attempts/x/1/", inputs={}, watch=lambda _: None
-    )
-    track = AudioTrack(
-        digest=made["track"],
-        prefix=site.names.track(made["track"]),
-        codecs="mp4a.40.2",
-        language="en",
-        role="original",
-        channels=2,
-        sample_rate=48000,
-        timescale=48000,
-        segments=(Segment(duration=5 * 48000, size=1000),) * SEGMENTS,
-    )
-    media = [File(name=f"{n:05d}.m4s", body=f"{name} {n}".encode() * 1000) for n in range(1, SEGMENTS + 1)]
-    playlists = [File(name="media.m3u8", body=b"#EXTINF:5,\n" * 100)]
-    manifests = [File(name="main.m3u8", body=b"#EXTM3U\n" * 100), File(name="main.mpd", body=b"<MPD/>")]
-    parts = {
-        "track": (track.prefix, [media, [File(name="init.mp4", body=b"moov")], playlists], to_data(track)),
-        "version": (site.names.version(made["version"]), [manifests], {}),
-    }
-    inputs = {}
-    for kind, (prefix, stages, facts) in parts.items():
-        put = publish(workspace, digest=made[kind], prefix=prefix, stages=stages)
-        inputs[made[kind]] = Artifact(
-            digest=made[kind], kind=kind, key=prefix, size=put.size, sha256=put.sha256, facts=facts
-        )
-    return replace(workspace, inputs=inputs)
+    return warming.published(site.store, site.names, tmp_path, segments=SEGMENTS)
 
 
-def job(workspace: Workspace, edge: Edge) -> WarmJob:
-    track, version = workspace.inputs
-    return WarmJob(digest=digest([version, edge.name]), version=version, tracks=(track,), edge=edge)
-
-
-def listed(workspace: Workspace) -> list[Item]:
-    return [item for made in workspace.inputs.values() for item in inventory(workspace.store, workspace.names, made)]
+def at(liar: Liar, **more: Any) -> Edge:
+    return Edge(name="paris", url=liar.url, **more)
 
 
 def test_a_version_is_warm_and_proved(site: Site, published: Workspace, ask: Ask) -> None:
     """After warming, every object of the version and its tracks is a hit for the next viewer; the evidence says so."""
     asked = job(published, site.edge)
+    begun = datetime.now(UTC)
     (warmth,) = make(asked, published)
     items = listed(published)
     assert len(items) == SEGMENTS + 4
@@ -76,14 +44,18 @@ def test_a_version_is_warm_and_proved(site: Site, published: Workspace, ask: Ask
     size = sum(item.size for item in items)
     timed = {name: warmth.facts[name] for name in ("first_pass_s", "proof_s")}
     assert all(seconds > 0 for seconds in timed.values())
+    found = from_data(Evidence, {k: v for k, v in warmth.facts.items() if k not in timed})
     assert warmth == Artifact(
         digest=asked.digest,
         kind="warmth",
         key=site.names.version(asked.version),
         size=size,
         sha256=evidence(asked, items),
-        facts={"edge": "local", "objects": len(items), "bytes": size, "hits": len(items), **timed},
+        facts=warmth.facts,
     )
+    assert begun <= found.proved_at <= datetime.now(UTC)
+    assert (found.edge, found.objects, found.bytes, found.hits) == ("local", len(items), size, len(items))
+    assert [(tier.tier, tier.objects, tier.share) for tier in found.tiers] == [(0, 4, 1.0), (1, SEGMENTS, 1.0)]
 
 
 def test_warming_twice_is_the_same_evidence(site: Site, published: Workspace) -> None:
@@ -92,52 +64,159 @@ def test_warming_twice_is_the_same_evidence(site: Site, published: Workspace) ->
     assert first.sha256 == second.sha256
 
 
-def standing(workspace: Workspace, edge: Origin, say: Callable[[Item, int], Reply]) -> Edge:
-    """An edge of our own making that answers `say(item, how often it was asked)`."""
-    for item in listed(workspace):
-        edge.replies[f"/{item.key}"] = lambda times, item=item: say(item, times)
-    return Edge(name="paris", url=edge.endpoint)
+def test_nothing_is_left_of_work_that_is_done(site: Site, published: Workspace) -> None:
+    """What noted the progress is gone once the evidence is there."""
+    asked = job(published, site.edge)
+    make(asked, published)
+    assert published.store.head(published.names.warming(asked.digest)) is None
 
 
-def reply(item: Item, status: str, *, size: int | None = None) -> Reply:
-    return Reply(body=b"x" * (item.size if size is None else size), headers={"X-Cache-Status": status})
+def test_an_honest_edge_is_believed(published: Workspace) -> None:
+    """Ages that grow and the origin's own numbers show that each hit is the one copy."""
+    with standing(Liar(bodies=bodies(published), tells_nonce=True)) as edge:
+        (warmth,) = make(job(published, at(edge, pop="cdg")), published)
+    assert warmth.facts["same_copy"] is True
+    assert warmth.facts["pops"] == ["cdg-1"]
+    assert edge.fetched.total() == len(edge.bodies)
 
 
-def test_a_stray_miss_is_asked_once_more(published: Workspace) -> None:
-    """An object that another's eviction or restart made cold is warmed again before anyone is alarmed."""
-    with origin() as fake:
-        edge = standing(published, fake, lambda item, times: reply(item, "HIT" if times > 2 else "MISS"))
-        (warmth,) = make(job(published, edge), published)
-        assert set(fake.asked.values()) == {3}
-    assert warmth.facts["hits"] == SEGMENTS + 4
+def test_a_stray_miss_is_warmed_again(published: Workspace) -> None:
+    """An object that another's eviction or restart made cold is warmed once more before anyone is alarmed."""
+    with standing(Liar(bodies=bodies(published), tells_age=False)) as edge:
+        lost = f"{listed(published)[3].key}"
+
+        def losing(number: int) -> None:
+            if edge.asked[lost] == 1 and number > 2 * len(edge.bodies):
+                edge.copies.pop(lost, None)
+
+        edge.refuse = losing
+        (warmth,) = make(job(published, at(edge)), published)
+    assert warmth.facts["hits"] == len(edge.bodies)
+    assert edge.fetched[lost] <= 2
 
 
-@pytest.mark.parametrize(
-    ("say", "how"),
-    [
-        (lambda item, _: reply(item, "MISS"), "cold, status 200"),
-        (lambda item, _: reply(item, "STALE"), "cold, status 200"),
-        (lambda item, _: Reply(body=b"x" * item.size, headers={}), "unknown, status 200"),
-        (lambda _, __: Reply(status=404, headers={"X-Cache-Status": "HIT"}), "cold, status 404"),
-        (lambda item, _: reply(item, "HIT", size=item.size - 1), "bytes"),
-    ],
-)
-def test_an_edge_that_does_not_keep_is_named(published: Workspace, say: Callable[[Item, int], Reply], how: str) -> None:
-    """Who is not warm, how many objects, which is the first, and what it answered."""
-    with origin() as fake, pytest.raises(EdgeError) as cold:
-        make(job(published, standing(published, fake, say)), published)
-    first = min(item.key for item in listed(published) if item.key.startswith("v/"))
-    assert cold.value.message.startswith("Edge paris")
-    assert f"{SEGMENTS + 4} of {SEGMENTS + 4} objects" in cold.value.message
-    assert f"the first is {first} (" in cold.value.message
-    assert how in cold.value.message
+def by_player(path: str, _token: str, headers: Any) -> object:
+    return path, headers.get("user-agent")
+
+
+def by_encoding(path: str, _token: str, headers: Any) -> object:
+    return path, headers.get("accept-encoding")
+
+
+def by_token(path: str, token: str, _headers: Any) -> object:
+    return path, token
+
+
+LIES: dict[str, tuple[Callable[[dict[str, bytes]], Liar], str]] = {
+    "keeps nothing": (lambda b: Liar(bodies=b, room=0), "did not come from its cache"),
+    "says HIT but fetches again": (lambda b: Liar(bodies=b, refetches=True), "new copies each time"),
+    "says HIT, fetches again, and tells no age": (
+        lambda b: Liar(bodies=b, refetches=True, tells_age=False, tells_nonce=True),
+        "new copies each time",
+    ),
+    "caches by token": (lambda b: Liar(bodies=b, key=by_token), "once for each token"),
+    "varies on User-Agent": (lambda b: Liar(bodies=b, key=by_player), "once for each kind of player"),
+    "varies on Accept-Encoding": (lambda b: Liar(bodies=b, key=by_encoding), "once for each kind of player"),
+    "evicts under pressure": (lambda b: Liar(bodies=b, room=len(b) // 2), "were warm and are gone"),
+    "remembers a 404": (lambda b: Liar(bodies=b, missing=frozenset([sorted(b)[3]])), "says that there is nothing"),
+    "serves stale": (lambda b: Liar(bodies=b, stale=frozenset([sorted(b)[3]])), "are stale"),
+    "serves what is about to end": (lambda b: Liar(bodies=b, older=31_536_000 - 80_000), "are stale, or soon would be"),
+    "is another PoP": (lambda b: Liar(bodies=b, name="fra-2"), "another cache than `pop` says"),
+    "changes bytes": (lambda b: Liar(bodies=b, spoil=lambda body: body[::-1]), "other bytes"),
+    "shortens": (lambda b: Liar(bodies=b, spoil=lambda body: body[:-1]), "another length"),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_each_lie_is_found_and_named(published: Workspace, tmp_path: Path, lie: str) -> None:
+    """Whatever an edge says about itself; and it is found again when the work is tried once more."""
+    made, sentence = LIES[lie]
+    tokens = tmp_path / "tokens"
+    tokens.write_text("first-token\nsecond_token\n")
+    with standing(made(bodies(published))) as edge:
+        asked = job(published, at(edge, pop="cdg", tokens=tokens))
+        for _ in range(2):
+            with pytest.raises(EdgeError) as found:
+                make(asked, published)
+            assert found.value.message.startswith("Edge paris")
+            assert sentence in found.value.message
+            assert found.value.hint
+            assert "token" not in found.value.message.replace("once for each token", "").replace("another token", "")
+
+
+def test_one_cache_under_two_names_is_seen() -> None:
+    """Two edges whose answers come from the same cache prove one."""
+    one = Evidence(
+        edge="paris",
+        proved_at=datetime.now(UTC),
+        objects=1,
+        bytes=1,
+        hits=1,
+        tiers=(),
+        freshness=None,
+        pops=("cdg-1",),
+        same_copy=None,
+        left=0,
+    )
+    assert same_cache(one, replace(one, edge="lyon"))
+    assert not same_cache(one, one)
+    assert not same_cache(one, replace(one, edge="lyon", pops=("lys-1",)))
+    assert not same_cache(replace(one, pops=()), replace(one, edge="lyon", pops=()))
+
+
+def test_only_what_was_lost_is_warmed_again(published: Workspace) -> None:
+    """Proving on demand asks the origin for what has gone and for nothing else; of a warm edge, for nothing."""
+    with standing(Liar(bodies=bodies(published))) as edge:
+        asked = job(published, at(edge))
+        make(asked, published)
+        edge.fetched.clear()
+        assert prove(asked, published).hits == len(edge.bodies)
+        assert edge.fetched.total() == 0
+        gone = sorted(edge.bodies)[5:8]
+        for path in gone:
+            del edge.copies[path]
+        assert prove(asked, published).hits == len(edge.bodies)
+        assert sorted(edge.fetched) == gone
 
 
 def test_nothing_is_asked_that_is_not_published(published: Workspace) -> None:
     """An edge may remember that something was not there: only what inventories list is ever asked for."""
-    with origin() as fake:
-        make(job(published, standing(published, fake, lambda item, _: reply(item, "HIT"))), published)
-        assert set(fake.asked) == {f"/{item.key}" for item in listed(published)}
+    with standing(Liar(bodies=bodies(published), tells_age=False)) as edge:
+        make(job(published, at(edge)), published)
+        assert set(edge.asked) == {item.key for item in listed(published)}
+
+
+def test_a_refusal_is_heeded(published: Workspace) -> None:
+    """After a 429 an edge is left alone for as long as it asked, and what it refused is asked for again."""
+    edge = Liar(bodies=bodies(published), tells_age=False)
+    edge.refuse = lambda number: (429, {"Retry-After": "1"}) if number == 10 else None
+    with standing(edge):
+        make(job(published, at(edge)), published)
+    later = [moment for moment in edge.times if moment > edge.times[9] + 0.5]
+    assert min(later) - edge.times[9] >= 0.99
+    assert set(edge.asked) == set(edge.bodies)
+
+
+def test_an_edge_that_only_refuses_is_given_up(published: Workspace) -> None:
+    """For now: the step is tried again later."""
+    edge = Liar(bodies={}, refuse=lambda _: (503, {"Retry-After": "0"}))
+    with standing(edge):
+        asked = job(published, at(edge, capacity={"requests_per_second": 1000.0}))
+        with pytest.raises(EdgeError) as no:
+            make(asked, published)
+    assert "refuses: 503" in no.value.message
+    assert no.value.retryable
+
+
+def test_what_cannot_be_warm_in_time_is_said_before_anything_is_asked(published: Workspace) -> None:
+    """T0 and T1 beyond the edge's budget are no surprise at T."""
+    with standing(Liar(bodies={})) as edge:
+        slow = job(published, at(edge, capacity={"requests_per_second": 1.0}))
+        soon = replace(slow, release=datetime.now(UTC) + timedelta(seconds=10))
+        with pytest.raises(EdgeError) as late:
+            make(soon, published)
+    assert "can't be warm in time" in late.value.message
+    assert edge.asked.total() == 0
 
 
 def test_warming_ends_when_the_work_no_longer_counts(published: Workspace) -> None:
@@ -146,12 +225,10 @@ def test_warming_ends_when_the_work_no_longer_counts(published: Workspace) -> No
     def lost(_: float) -> None:
         raise Interrupted("lost")
 
-    with origin() as fake:
-        fake.open.clear()
-        edge = standing(published, fake, lambda item, _: reply(item, "HIT"))
+    with standing(Liar(bodies=bodies(published), refuse=lambda _: (503, {"Retry-After": "60"}))) as edge:
         with pytest.raises(Interrupted):
-            make(job(published, edge), replace(published, watch=lost))
-        assert fake.asked.total() <= 8
+            make(job(published, at(edge)), replace(published, watch=lost))
+        assert len(edge.times) <= 8
 
 
 def test_progress_goes_from_nothing_to_all(site: Site, published: Workspace) -> None:
@@ -160,3 +237,27 @@ def test_progress_goes_from_nothing_to_all(site: Site, published: Workspace) -> 
     make(job(published, site.edge), replace(published, watch=shares.append))
     assert shares == sorted(shares)
     assert shares[-1] == 1
+
+
+def test_what_an_attempt_did_is_not_done_again(published: Workspace) -> None:
+    """An attempt that ends half-way leaves to the next what is missing."""
+    shares: list[float] = []
+
+    def killed(share: float) -> None:
+        shares.append(share)
+        if share > 0.2:
+            raise Interrupted("killed")
+
+    with standing(Liar(bodies=bodies(published), tells_age=False)) as edge:
+        asked: WarmJob = job(published, at(edge, capacity={"requests_per_second": 30.0, "connections": 1}))
+        with pytest.raises(Interrupted):
+            make(asked, replace(published, watch=killed))
+        before = edge.asked.copy()
+        edge.asked.clear()
+        slow = asked.edge.model_copy(
+            update={"capacity": asked.edge.capacity.model_copy(update={"requests_per_second": None})}
+        )
+        make(replace(asked, edge=slow), published)
+    assert 0 < before.total() < 30
+    media = [key for key in before if key.endswith((".m4s", ".mp4"))]
+    assert media == [] or max(edge.asked[key] for key in media[:-1]) <= 1 + 8

@@ -1,0 +1,177 @@
+"""
+Asked again, as others: is it warm, and does the edge tell the truth about it?
+
+First trials of a few objects, in each of which one thing only is different from the request that warmed them (the
+player, the token, a range): an edge that keeps a copy for each is found before the proof itself warms those. Then the
+proof, by players other than the one that warmed. Last, objects asked before are asked once more: what was warm may be
+gone, or may have been fetched each time.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import sha256
+from random import Random
+
+from pipelines.warm.budget import ESSENTIAL
+from pipelines.warm.judge import Fault, FaultKind, Rule, same_copy
+from pipelines.warm.players import ANDROID, APPLE, BROWSER, PLAYERS, Headers, asked_by, is_text, stranger
+from pipelines.warm.sweep import Ask, Asker, Heard
+from pipelines.warm.tiers import Ranked
+from pipelines.warm.verdict import age, cache_name, freshness
+
+#: Objects in the trials: one of every five hundred, but no fewer and no more than these.
+TRIED = (2, 8)
+#: Objects of the beginning, and of all, that are asked for once more at the end.
+AGAIN = 64
+#: Seconds after which a copy's Age must have grown: it is told in whole seconds.
+GROWN = 2.5
+
+Faults = dict[int, Fault]
+Tokens = Sequence[str]
+
+
+@dataclass(slots=True)
+class Seen:
+    """What a proof saw beside hits."""
+
+    faults: Faults = field(default_factory=dict)
+    #: Least freshness, in seconds.
+    freshness: float | None = None
+    pops: set[str] = field(default_factory=set)
+    same_copy: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prover:
+    """A proof of what `ranked` lists, at one edge."""
+
+    rule: Rule
+    ranked: Sequence[Ranked]
+    asker: Asker
+    #: Path prefixes, the first of which warmed; (`""`,) without tokens.
+    tokens: Tokens
+    random: Random
+
+    def trials(self, tick: Callable[[], None]) -> Faults:
+        """Objects that come cold as soon as one thing is different: how the edge's cache key is wrong."""
+        count = min(max(len(self.ranked) // 500, TRIED[0]), TRIED[1], len(self.ranked))
+        for index in self.random.sample(range(len(self.ranked)), count):
+            tick()
+            if self._asked(index, BROWSER) is not None:
+                continue  # gone, or never kept: that is for the proof to find
+            for kind, headers, token in self._others(index):
+                fault = self._asked(index, headers, token)
+                # Only if nothing else has changed meanwhile.
+                if fault and fault.kind == "cold" and self._asked(index, BROWSER) is None:
+                    return {index: Fault(kind=kind, detail=_difference(kind, headers))}
+        return {}
+
+    def pass_over(
+        self, indexes: Iterable[int], turn: int, kept_since: datetime | None, tick: Callable[[], None]
+    ) -> Iterator[tuple[int, Fault | None, Heard]]:
+        """Ask for each as its players do, others in each `turn`; what it lacks, once all of its players have asked."""
+        asks = (ask for index in indexes for ask in self._asks(index, turn))
+        open_asks: dict[int, int] = {}
+        worst: Faults = {}
+        for heard in self.asker.each(asks, tick):
+            index = heard.ask.index
+            fault = self.rule.fault(heard, kept_since=kept_since)
+            if fault:
+                worst[index] = fault
+            open_asks[index] = open_asks.get(index, self._count(index)) - 1
+            if not open_asks[index]:
+                del open_asks[index]
+                yield index, worst.get(index), heard
+
+    def again(self, proved: Sequence[int], tick: Callable[[], None]) -> tuple[Faults, bool | None]:
+        """Ask some of `proved` twice more: are they still there, and is it one copy? None: nothing tells."""
+        early = sorted(proved)[:AGAIN]
+        some = sorted({*early, *self.random.sample(sorted(proved), min(AGAIN, len(proved)))})
+        first = {heard.ask.index: heard for heard in self.asker.each(map(self._plain, some), tick)}
+        faults = {index: fault for index, heard in first.items() if (fault := self.rule.fault(heard))}
+        gone = {index: _evicted(fault) for index, fault in faults.items()}
+        few = [index for index in some if index not in gone][: TRIED[1]]
+        if any(age(first[index].answer.headers) is not None for index in few):
+            self.asker.pause(GROWN)
+        seconds = self.asker.each([self._plain(index) for index in few], tick)
+        same = {heard.ask.index: same_copy(self.rule.edge, first[heard.ask.index], heard) for heard in seconds}
+        new = {index: Fault(kind="refetched", detail="another copy") for index, one in same.items() if one is False}
+        told = [one for one in same.values() if one is not None]
+        return {**gone, **new}, all(told) if told else None
+
+    def cause(self, index: int, fault: Fault) -> Fault:
+        """Why an object is cold even after it was warmed again."""
+        if fault.kind != "cold":
+            return fault
+        first, second = (self._asked(index, BROWSER) for _ in range(2))
+        if second is not None:
+            return second
+        return Fault(kind="varies", detail="for one player") if first is None else _evicted(fault)
+
+    def sampled(self) -> list[int]:
+        """What the proof asks for: tiers that matter whole, of the others the share that the edge's document says."""
+        return [n for n, one in enumerate(self.ranked) if one.tier in ESSENTIAL or self._drawn(one)]
+
+    def _drawn(self, one: Ranked) -> bool:
+        # By name, so that a proof that is resumed asks for the same ones.
+        draw = int(sha256(one.item.key.encode()).hexdigest()[:8], 16) / 0x1_0000_0000
+        return draw < self.rule.edge.sample
+
+    def _others(self, index: int) -> Iterator[tuple[FaultKind, Headers, str]]:
+        item = self.ranked[index].item
+        for token in self.tokens[1:]:
+            yield "tokens", BROWSER, token
+        yield "varies", stranger(self.random.getrandbits(48)), self.tokens[0]
+        if not is_text(item):
+            yield "varies", asked_by(APPLE, item), self.tokens[0]
+            yield "varies", asked_by(ANDROID, item), self.tokens[0]
+            yield "varies", {**BROWSER, "Range": "bytes=0-1023"}, self.tokens[0]
+
+    def _count(self, index: int) -> int:
+        return len(PLAYERS) if is_text(self.ranked[index].item) else 1
+
+    def _asks(self, index: int, turn: int) -> Iterator[Ask]:
+        item = self.ranked[index].item
+        players = PLAYERS if is_text(item) else (PLAYERS[1 + (index + turn) % (len(PLAYERS) - 1)],)
+        others = self.tokens[1:] or self.tokens
+        below = others[(index + turn) % len(others)]
+        for player in players:
+            yield Ask(index=index, item=item, headers=asked_by(player, item), below=below, hashed=True)
+
+    def _plain(self, index: int) -> Ask:
+        return Ask(index=index, item=self.ranked[index].item, headers=BROWSER, below=self.tokens[0])
+
+    def _asked(self, index: int, headers: Headers, token: str = "") -> Fault | None:
+        item = self.ranked[index].item
+        return self.rule.fault(
+            self.asker.one(Ask(index=index, item=item, headers=headers, below=token or self.tokens[0]))
+        )
+
+
+def warming(ranked: Mapping[int, Ranked], token: str) -> Iterator[Ask]:
+    """The requests that warm: text as every player asks for it, media as the first does."""
+    for index, one in ranked.items():
+        for player in PLAYERS if is_text(one.item) else PLAYERS[:1]:
+            yield Ask(index=index, item=one.item, headers=asked_by(player, one.item), below=token)
+
+
+def note(seen: Seen, heard: Heard, rule: Rule, proved_at: datetime) -> None:
+    """Keep what one hit says about freshness and place."""
+    left = freshness(heard.answer.headers, heard.at)
+    if left is not None:
+        left -= (proved_at - heard.at.astimezone(UTC)).total_seconds()
+        seen.freshness = left if seen.freshness is None else min(seen.freshness, left)
+    name = cache_name(rule.edge.kind, heard.answer.headers)
+    if name:
+        seen.pops.add(name)
+
+
+def _evicted(fault: Fault) -> Fault:
+    return Fault(kind="evicted", detail=fault.detail) if fault.kind == "cold" else fault
+
+
+def _difference(kind: FaultKind, headers: Headers) -> str:
+    if kind == "tokens":
+        return "cold with another token"
+    return "cold for a range" if "Range" in headers else f"cold for {headers['User-Agent']}"
