@@ -1,5 +1,6 @@
 """
-`docs/presets.md`, `docs/delivery.md` and the page of settings, written from the models, so that they can't be wrong.
+`docs/presets.md`, `docs/delivery.md`, `docs/edges.md` and the page of settings, written from the models, so that they
+can't be wrong.
 
     python -m scripts.reference          writes them
 """
@@ -12,6 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from pipelines.delivery import Delivery
+from pipelines.warm import Edges
 from presets.catalogue import load, names
 from presets.document import Document, document_in
 from presets.preset import Preset
@@ -37,6 +39,12 @@ def pages() -> dict[Path, str]:
             "The delivery: `episode.toml`",
             "A delivery is one document and the files or S3 objects that it names. Paths are relative to the document.",
             Delivery,
+        ),
+        DOCS / "edges.md": _page(
+            "Edges: `edges.toml`",
+            "Which caches stand between viewers and the store, and how much of each warming may take. How it is used: "
+            "[How do I have edges warmed?](operating/edges.md)",
+            Edges,
         ),
         DOCS / "operating" / "settings.md": _settings(),
     }
@@ -80,11 +88,18 @@ def _type(field: FieldInfo) -> str:
     choices = _choices(field.annotation)
     if choices:
         return " · ".join(f"`{choice}`" for choice in choices)
-    words = [getattr(a, "__name__", "") for a in (field.annotation, *get_args(field.annotation))]
+    words = [getattr(a, "__name__", "") for a in _parts(field.annotation)]
     return next((say for word, say in _WORDS.items() if word in words), "text")
 
 
 _WORDS = {"bool": "true or false", "int": "whole number", "float": "number", "str": "text"}
+
+
+def _parts(annotation: Any) -> Iterator[Any]:
+    """The annotation and all that it is put together from."""
+    yield annotation
+    for arg in get_args(annotation):
+        yield from _parts(arg)
 
 
 def _choices(annotation: Any) -> list[str]:

@@ -54,7 +54,7 @@ class Edge(Document):
     region: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = None
     """Country of most of its viewers (ISO 3166-1), whose language is warmed first there."""
     audience: Annotated[float, Field(gt=0)] = 1.0
-    """Its share of viewers, next to the other edges'."""
+    """Its share of viewers, next to the other edges': of two, the larger is warmed first."""
     sample: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Share of the objects beyond T1 that the proof asks for; T0 and T1 are always proved whole."""
     tokens: Path | None = None
@@ -90,8 +90,8 @@ class Edges(Document):
 
     @property
     def listed(self) -> tuple[Edge, ...]:
-        """Shields first, each edge with its part in the total."""
-        first = sorted(self.edges, key=lambda edge: edge.role != "shield")
+        """In the order in which they are to be warmed: shields, then where most viewers are. Each knows the total."""
+        first = sorted(self.edges, key=lambda edge: (edge.role != "shield", -edge.audience))
         return tuple(edge.model_copy(update={"total": self.total}) for edge in first) if self.total else tuple(first)
 
 

@@ -21,7 +21,7 @@ from pipelines.warm.tiers import Ranked
 from pipelines.warm.verdict import age, cache_name, freshness
 
 #: Objects in the trials: one of every five hundred, but no fewer and no more than these.
-TRIED = (2, 8)
+TRIED = (4, 8)
 #: Objects of the beginning, and of all, that are asked for once more at the end.
 AGAIN = 64
 #: Seconds after which a copy's Age must have grown: it is told in whole seconds.
@@ -55,8 +55,7 @@ class Prover:
 
     def trials(self, tick: Callable[[], None]) -> Faults:
         """Objects that come cold as soon as one thing is different: how the edge's cache key is wrong."""
-        count = min(max(len(self.ranked) // 500, TRIED[0]), TRIED[1], len(self.ranked))
-        for index in self.random.sample(range(len(self.ranked)), count):
+        for index in self._tried():
             tick()
             if self._asked(index, BROWSER) is not None:
                 continue  # gone, or never kept: that is for the proof to find
@@ -112,6 +111,14 @@ class Prover:
     def sampled(self) -> list[int]:
         """What the proof asks for: tiers that matter whole, of the others the share that the edge's document says."""
         return [n for n, one in enumerate(self.ranked) if one.tier in ESSENTIAL or self._drawn(one)]
+
+    def _tried(self) -> list[int]:
+        """Half of them text, which edges compress, and half media."""
+        count = min(max(len(self.ranked) // 500, TRIED[0]), TRIED[1])
+        halves: tuple[list[int], list[int]] = ([], [])
+        for index, one in enumerate(self.ranked):
+            halves[is_text(one.item)].append(index)
+        return [index for half in halves for index in self.random.sample(half, min(count // 2, len(half)))]
 
     def _drawn(self, one: Ranked) -> bool:
         # By name, so that a proof that is resumed asks for the same ones.

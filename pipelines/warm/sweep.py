@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import Empty, Full, Queue
 
 from pipelines.errors import EdgeError, Interrupted
 from pipelines.tools.edge import Answer, EdgeClient
@@ -75,7 +75,9 @@ class Asker(ExitStack):
         Raises `EdgeError` when the edge does not answer, or refuses for good.
         """
         waiting, lock = iter(asks), threading.Lock()
-        heard: SimpleQueue[Heard | Exception | None] = SimpleQueue()
+        count = self._connections()
+        # Bounded, so that no more is ever asked for than what is heard, and noted, keeps up with.
+        heard: Queue[Heard | Exception | None] = Queue(count)
 
         def work() -> None:
             try:
@@ -84,22 +86,31 @@ class Asker(ExitStack):
                         ask = next(waiting, None)
                     if ask is None:
                         break
-                    heard.put(self._asked(ask))
+                    self._tell(heard, self._asked(ask))
             except Exception as error:  # noqa: BLE001 - raised again where it is heard
-                heard.put(error)
+                self._tell(heard, error)
             else:
-                heard.put(None)
+                self._tell(heard, None)
 
-        most = self._edge.total.connections if self._edge.total else self._edge.capacity.connections
-        count = min(self._edge.capacity.connections, most)
         threads = [threading.Thread(target=work, name="warm", daemon=True) for _ in range(count)]
         self._threads += threads
         for thread in threads:
             thread.start()
         yield from self._gathered(heard, count, tick)
 
+    def _connections(self) -> int:
+        own = self._edge.capacity.connections
+        return min(own, self._edge.total.connections) if self._edge.total else own
+
+    def _tell(self, heard: "Queue[Heard | Exception | None]", what: Heard | Exception | None) -> None:
+        while not self._over.is_set():
+            try:
+                return heard.put(what, timeout=TICK)
+            except Full:
+                continue
+
     def _gathered(
-        self, heard: "SimpleQueue[Heard | Exception | None]", running: int, tick: Callable[[], None]
+        self, heard: "Queue[Heard | Exception | None]", running: int, tick: Callable[[], None]
     ) -> Iterator[Heard]:
         ticked = time.monotonic()
         while running:

@@ -15,6 +15,7 @@ from scripts.avant.run import run
 from scripts.avant.status import status
 from scripts.avant.submit import submit
 from scripts.avant.versions import versions
+from scripts.avant.warm import warm
 
 app = typer.Typer(
     name="avant",
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 for command in (run, plan, submit, status, versions, presets, doctor):
     app.command()(command)
+app.add_typer(warm)
 app.add_typer(ledger)
 
 

@@ -1,0 +1,168 @@
+"""`avant warm plan EPISODE`: what each edge will be asked for. `avant warm prove EPISODE`: are they still warm?"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+import typer
+
+from pipelines.errors import ConfigurationError, EdgeError
+from pipelines.warm import WarmJob, prove
+from pipelines.warm.budget import Fitted
+from pipelines.warm.evidence import Evidence
+from pipelines.warm.job import budget, ranking
+from pipelines.warm.tiers import by_tier
+from pipelines.wire import to_data
+from pipelines.workspace import Workspace
+from scripts.avant import console
+from scripts.avant.console import AsJson, duration, print_table, say, size
+from scripts.avant.run import EdgeList
+from workers import production
+from workers.farm import Farm, open_farm
+from workers.ledger import Overview
+from workers.settings import Settings
+
+warm = typer.Typer(name="warm", help="What edges are asked for before viewers ask, and whether they kept it.")
+
+Episode = Annotated[str, typer.Argument(help="The episode.")]
+
+
+@warm.command()
+def plan(episode: Episode, edges: EdgeList = None, as_json: AsJson = False) -> None:
+    """Say what each edge would be asked for, how long that takes, and what does not fit. Asks no edge anything."""
+    with _jobs(episode, edges) as (jobs, workspace):
+        now = datetime.now(UTC)
+        fitted = [budget(job, ranking(job, workspace), now) for job in jobs]
+    if as_json:
+        console.print_json({"episode": episode, "edges": [_row(each) for each in fitted]})
+    else:
+        _print(episode, fitted)
+
+
+@warm.command("prove")
+def prove_again(episode: Episode, edges: EdgeList = None, as_json: AsJson = False) -> None:
+    """Ask the edges once more; only what was lost is warmed again. Ends with 69 if an edge is not warm."""
+    with _jobs(episode, edges) as (jobs, workspace):
+        found = list(_proofs(jobs, workspace, quiet=as_json))
+    if as_json:
+        console.print_json({"episode": episode, "edges": [to_data(each) for each in found]})
+        return
+    print_table(
+        ("edge", "objects>", "hits>", "size>", "fresh h>", "one copy"),
+        (
+            (
+                each.edge,
+                str(each.objects),
+                str(each.hits),
+                size(each.bytes),
+                "" if each.freshness is None else f"{each.freshness / 3600:.0f}",
+                {True: "yes", False: "no", None: "not told"}[each.same_copy],
+            )
+            for each in found
+        ),
+    )
+
+
+def _proofs(jobs: list[WarmJob], workspace: Workspace, *, quiet: bool) -> Iterator[Evidence]:
+    for job in jobs:
+        if not quiet:
+            say(f"{job.edge.name}: asking")
+        yield prove(job, workspace)
+
+
+@contextmanager
+def _jobs(episode: str, edges: Path | None) -> Iterator[tuple[list[WarmJob], Workspace]]:
+    """The warming of the episode's version at each edge, and what it needs."""
+    settings = Settings()
+    with open_farm(settings) as farm, TemporaryDirectory() as folder:
+        farm.wait()
+        overview = farm.ledger.overview(episode)
+        if overview is None:
+            raise ConfigurationError(f"There is no episode `{episode}`.", hint="`avant status` lists those there are.")
+        jobs = _planned(overview, edges)
+        (Path(folder) / "scratch").mkdir()
+        yield jobs, _workspace(farm, overview, Path(folder) / "scratch")
+
+
+def _planned(overview: Overview, edges: Path | None) -> list[WarmJob]:
+    """The plan's own steps; or, with another list of edges, what they would be."""
+    found = overview.plan
+    planned = [step.job for step in found.steps if isinstance(step.job, WarmJob)]
+    if edges:
+        tracks = tuple(track.digest for track in found.tracks)
+        planned = [
+            WarmJob(digest=found.version, version=found.version, tracks=tracks, edge=edge, release=overview.deadline)
+            for edge in production.read_edges(edges)
+        ]
+    if not planned:
+        raise ConfigurationError(
+            f"No edge is to be warmed for `{found.episode}`.", hint="Name a list of edges with `--edges edges.toml`."
+        )
+    return planned
+
+
+def _workspace(farm: Farm, overview: Overview, scratch: Path) -> Workspace:
+    wanted = [overview.plan.version, *(track.digest for track in overview.plan.tracks)]
+    made = farm.ledger.artifacts(wanted)
+    if len(made) < len(set(wanted)):
+        raise EdgeError(
+            f"`{overview.plan.episode}` is not whole yet: {len(made)} of {len(set(wanted))} parts are published.",
+            hint="Wait until `avant status` says so; sizes are known only then.",
+        )
+    return Workspace(
+        scratch=scratch, store=farm.store, names=farm.names, attempt="", inputs=made, watch=lambda _share: None
+    )
+
+
+def _row(fitted: Fitted) -> dict[str, Any]:
+    edge = fitted.edge
+    return {
+        "edge": edge.name,
+        "role": edge.role,
+        "shield": edge.shield,
+        "objects": len(fitted.taken),
+        "bytes": sum(one.item.size for one in fitted.taken),
+        "asked_bytes": fitted.bytes,
+        "asked_requests": fitted.requests,
+        "minutes": None if fitted.seconds is None else round(fitted.seconds / 60, 2),
+        "left": {"objects": len(fitted.left), "bytes": sum(one.item.size for one in fitted.left), "why": fitted.limit},
+        "tiers": [
+            {"tier": tier, "objects": len(each), "bytes": sum(one.item.size for one in each)}
+            for tier, each in by_tier(fitted.taken).items()
+        ],
+    }
+
+
+def _print(episode: str, fitted: list[Fitted]) -> None:
+    rows = [_row(each) for each in fitted]
+    print_table(
+        ("edge", "role", "objects>", "size>", "asked for, proof included>", "takes>", "left cold>", "why"),
+        (
+            (
+                row["edge"],
+                row["role"],
+                str(row["objects"]),
+                size(row["bytes"]),
+                size(row["asked_bytes"]),
+                "no limit" if row["minutes"] is None else duration(60 * row["minutes"]),
+                str(row["left"]["objects"] or ""),
+                row["left"]["why"].replace("_", " "),
+            )
+            for row in rows
+        ),
+        title=f"{episode}: warming",
+    )
+    console.data.print()
+    print_table(
+        ("edge", *(f"T{tier}>" for tier in range(6))),
+        ((row["edge"], *_tiers(row)) for row in rows),
+    )
+
+
+def _tiers(row: dict[str, Any]) -> Iterator[str]:
+    found = {each["tier"]: each for each in row["tiers"]}
+    for tier in range(6):
+        yield f"{found[tier]['objects']}, {size(found[tier]['bytes'])}" if tier in found else ""
