@@ -9,7 +9,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -104,10 +104,9 @@ class Asker(ExitStack):
 
     def _tell(self, heard: "Queue[Heard | Exception | None]", what: Heard | Exception | None) -> None:
         while not self._over.is_set():
-            try:
-                return heard.put(what, timeout=TICK)
-            except Full:
-                continue
+            with suppress(Full):
+                heard.put(what, timeout=TICK)
+                return
 
     def _gathered(
         self, heard: "Queue[Heard | Exception | None]", running: int, tick: Callable[[], None]

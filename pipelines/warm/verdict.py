@@ -34,8 +34,8 @@ def verdict(kind: Kind, status: int, headers: Headers) -> Verdict:
 
 
 def _nginx(headers: Headers) -> Verdict:
-    """`$upstream_cache_status`, under the two names that configurations give it."""
-    return _word(headers.get("x-cache-status") or headers.get("x-cache", ""), {"HIT"})
+    """`$upstream_cache_status`, under the two names that configurations give it; a shield's comes first."""
+    return _word(_last(headers.get("x-cache-status") or headers.get("x-cache", "")), {"HIT"})
 
 
 def _varnish(headers: Headers) -> Verdict:
@@ -125,7 +125,7 @@ def _in_via(headers: Headers) -> str:
 
 NAMING: Mapping[Kind, Callable[[Headers], str]] = MappingProxyType(
     {
-        "nginx": lambda headers: headers.get("x-served-by", "") or _in_cache_status(headers),
+        "nginx": lambda headers: _last(headers.get("x-served-by", "")) or _in_cache_status(headers),
         "varnish": _in_via,
         "ats": _in_via,
         "cloudfront": lambda headers: headers.get("x-amz-cf-pop", ""),

@@ -139,7 +139,7 @@ def _row(fitted: Fitted) -> dict[str, Any]:
 def _print(episode: str, fitted: list[Fitted]) -> None:
     rows = [_row(each) for each in fitted]
     print_table(
-        ("edge", "role", "objects>", "size>", "asked for, proof included>", "takes>", "left cold>", "why"),
+        ("edge", "role", "objects>", "size>", "with proof>", "takes>", "cold>", "why"),
         (
             (
                 row["edge"],

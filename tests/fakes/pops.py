@@ -13,6 +13,7 @@ from scripts import edge
 
 HEAD = """
 daemon off;
+user root;
 pid "{folder}/pid";
 error_log "{folder}/error.log" warn;
 worker_processes 1;

@@ -12,7 +12,7 @@ from pipelines.encode import EncodeJob
 from pipelines.plan import Plan, make_plan, missing
 from pipelines.probe import Examined, Picture, Sound, Words
 from pipelines.source import Source
-from pipelines.warm import Edge
+from pipelines.warm import Capacity, Edge, WarmJob
 from pipelines.wire import canonical, digest, from_data, to_data
 from presets.catalogue import load
 
@@ -238,3 +238,16 @@ def test_every_frame_is_encoded_once_in_every_rung() -> None:
             assert first == place
             place += frames
         assert place == 650
+
+
+def test_a_shield_is_warmed_before_what_fills_from_it() -> None:
+    """A PoP warmed first would ask the origin itself; and what warming may take changes no proof."""
+    shield = Edge(name="fra", url="http://fra", role="shield")
+    pop = Edge(name="cdg", url="http://cdg", shield="fra")
+    planned = make_plan(examined(), load("quick"), [pop, shield])
+    steps = {step.job.edge.name: step for step in planned.steps if isinstance(step.job, WarmJob)}
+    assert list(steps) == ["fra", "cdg"]
+    assert planned.warmth["fra"] in steps["cdg"].needs
+    assert planned.warmth["fra"] not in steps["fra"].needs
+    larger = pop.model_copy(update={"capacity": Capacity(connections=2)})
+    assert make_plan(examined(), load("quick"), [larger, shield]).warmth == planned.warmth

@@ -17,6 +17,8 @@ CONTRACTS: list[tuple[Kind, dict[str, str], Verdict]] = [
         for word in ("MISS", "STALE", "EXPIRED", "UPDATING", "REVALIDATED", "BYPASS")
     ],
     ("nginx", {"x-cache": "HIT"}, "hit"),
+    ("nginx", {"x-cache-status": "HIT, MISS"}, "cold"),  # the shield hit, the PoP did not
+    ("nginx", {"x-cache-status": "MISS, HIT"}, "hit"),
     ("nginx", {"cache-status": "edge; hit"}, "unknown"),
     ("varnish", {"x-varnish": "32770 3", "age": "12", "via": "1.1 cdg (Varnish/7.1)"}, "hit"),
     ("varnish", {"x-varnish": "32770", "age": "0"}, "cold"),
