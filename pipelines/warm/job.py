@@ -93,7 +93,8 @@ def prove(job: WarmJob, workspace: Workspace) -> Evidence:
     Of a warm edge it asks the origin nothing. Raises `EdgeError` as `make` does.
     """
     now = datetime.now(UTC)
-    ranked = budget(job, ranking(job, workspace), now).taken
+    fitted = budget(job, ranking(job, workspace), now)
+    ranked = fitted.taken
     order = [one.item.key for one in ranked]
     progress = Progress(None, "", digest(order), len(order))
     progress.noted.warmed = set(range(len(ranked)))
@@ -101,7 +102,7 @@ def prove(job: WarmJob, workspace: Workspace) -> Evidence:
     with Asker(job.edge, workspace.scratch.parent) as asker:
         work = _Work(job=job, asker=asker, ranked=ranked, progress=progress, watch=workspace.watch)
         work.prove()
-    return work.evidence(left=0)
+    return work.evidence(left=len(fitted.left))
 
 
 def ranking(job: WarmJob, workspace: Workspace) -> list[Ranked]:
@@ -235,8 +236,9 @@ class _Work:
 
     def _refuse_cold(self, asked: Sequence[int]) -> None:
         faults = self.seen.faults
-        essential = [n for n in faults if self.ranked[n].tier in ESSENTIAL]
-        if not essential and len(faults) <= (1 - ENOUGH) * len(asked):
+        # Of what matters less, a few may be cold; but none may be wrong.
+        grave = [n for n, fault in faults.items() if fault.kind != "cold" or self.ranked[n].tier in ESSENTIAL]
+        if not grave and len(faults) <= (1 - ENOUGH) * len(asked):
             return
         first = min(faults)
         self._refuse({first: self.prover.cause(first, faults[first]), **{n: faults[n] for n in faults if n != first}})

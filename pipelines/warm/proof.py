@@ -7,6 +7,7 @@ proof, by players other than the one that warmed. Last, objects asked before are
 gone, or may have been fetched each time.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -26,6 +27,8 @@ TRIED = (4, 8)
 AGAIN = 64
 #: Seconds after which a copy's Age must have grown: it is told in whole seconds.
 GROWN = 2.5
+#: Texts by which the other players are behind the first.
+BEHIND = 16
 
 Faults = dict[int, Fault]
 Tokens = Sequence[str]
@@ -157,10 +160,28 @@ class Prover:
 
 
 def warming(ranked: Mapping[int, Ranked], token: str) -> Iterator[Ask]:
-    """The requests that warm: text as every player asks for it, media as the first does."""
+    """
+    The requests that warm: media as the first player asks, text as every one does.
+
+    The others ask for a text a little later: at once, an edge that does not collapse requests would fetch it for each.
+    """
+    later: deque[int] = deque()
     for index, one in ranked.items():
-        for player in PLAYERS if is_text(one.item) else PLAYERS[:1]:
-            yield Ask(index=index, item=one.item, headers=asked_by(player, one.item), below=token)
+        yield _as(BROWSER, index, one, token)
+        if is_text(one.item):
+            later.append(index)
+        while len(later) > BEHIND:
+            yield from _by_others(later.popleft(), ranked, token)
+    for index in later:
+        yield from _by_others(index, ranked, token)
+
+
+def _by_others(index: int, ranked: Mapping[int, Ranked], token: str) -> Iterator[Ask]:
+    return (_as(player, index, ranked[index], token) for player in PLAYERS[1:])
+
+
+def _as(player: Headers, index: int, one: Ranked, token: str) -> Ask:
+    return Ask(index=index, item=one.item, headers=asked_by(player, one.item), below=token)
 
 
 def note(seen: Seen, heard: Heard, rule: Rule, proved_at: datetime) -> None:

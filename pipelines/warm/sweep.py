@@ -63,10 +63,11 @@ class Asker(ExitStack):
         self._over = threading.Event()
         together = self.enter_context(Together(edge.total, folder))
         self.pace = Pace(edge.capacity, together, clock=time.monotonic, wait=self._wait)
+        self._threads: list[threading.Thread] = []
+        self.callback(self._join)
         client = EdgeClient(edge.name, edge.url, address=edge.address, ca=edge.ca, came=self.pace.came)
         self._client = self.enter_context(client)
-        self._threads: list[threading.Thread] = []
-        self.callback(self._stop)
+        self.callback(self._over.set)
 
     def each(self, asks: Iterable[Ask], tick: Callable[[], None]) -> Iterator[Heard]:
         """
@@ -163,9 +164,10 @@ class Asker(ExitStack):
         if self._over.wait(seconds):
             raise Interrupted("Warming was stopped.")
 
-    def _stop(self) -> None:
-        """Threads end before what they use is closed, but none is waited for that waits for a silent edge."""
-        self._over.set()
+    def _join(self) -> None:
+        """Their connections are shut by now: whoever still reads ends. What they use is closed after them."""
+        for thread in self._threads:
+            thread.join()
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
