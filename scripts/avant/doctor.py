@@ -12,6 +12,7 @@ import typer
 from pipelines.errors import AvantError, ConfigurationError, EdgeError, HostError
 from pipelines.tools import ffmpeg, ffprobe, mediainfo, packager
 from pipelines.tools.edge import EdgeClient
+from pipelines.warm import Edge
 from scripts.avant import console
 from scripts.avant.console import AsJson, print_table, size
 from scripts.avant.run import EdgeList
@@ -44,7 +45,7 @@ def doctor(edges: EdgeList = None, as_json: AsJson = False) -> None:
         checks.append(_asked("object store", lambda: _store(farm)))
         checks.append(_asked("clocks", lambda: _clocks(farm)))
         checks.append(_asked("disk", lambda: _disk(settings)))
-        checks += [_asked(f"edge {edge.name}", partial(_edge, edge.name, edge.url)) for edge in listed]
+        checks += [_asked(f"edge {edge.name}", partial(_edge, edge)) for edge in listed]
     if as_json:
         console.print_json({"ok": all(check.ok for check in checks), "checks": [asdict(check) for check in checks]})
     else:
@@ -94,8 +95,9 @@ def _disk(settings: Settings) -> str:
     return f"{size(free)} free in {settings.home}"
 
 
-def _edge(name: str, url: str) -> str:
-    with EdgeClient(name, url) as client:
+def _edge(edge: Edge) -> str:
+    url = edge.url
+    with EdgeClient(edge.name, url, address=edge.address, ca=edge.ca) as client:
         answer = client.fetch("e/")
     if answer.status >= 500:
         raise EdgeError(f"{url} answers {answer.status}.", hint="Look at the edge's error log.")

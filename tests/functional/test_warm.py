@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipelines.artifact import Artifact
-from pipelines.errors import EdgeError, Interrupted
+from pipelines.errors import ConfigurationError, EdgeError, Interrupted
 from pipelines.warm import Edge, Evidence, WarmJob, evidence, make, prove
 from pipelines.warm.evidence import same_cache
 from pipelines.wire import from_data
@@ -78,6 +78,30 @@ def test_an_honest_edge_is_believed(published: Workspace) -> None:
     assert warmth.facts["same_copy"] is True
     assert warmth.facts["pops"] == ["cdg-1"]
     assert edge.fetched.total() == len(edge.bodies)
+
+
+def test_tokens_are_used_and_make_no_difference(published: Workspace, tmp_path: Path) -> None:
+    """Every request carries one of the tokens; what the first warmed is a hit for the second."""
+    (tmp_path / "tokens").write_text("one\ntwo\n")
+    seen: set[str] = set()
+
+    def key(path: str, token: str, _headers: Any) -> object:
+        seen.add(token)
+        return path
+
+    with standing(Liar(bodies=bodies(published), key=key, tells_age=False)) as edge:
+        (warmth,) = make(job(published, at(edge, tokens=tmp_path / "tokens")), published)
+    assert seen == {"one", "two"}
+    assert warmth.facts["hits"] == edge.fetched.total() == len(edge.bodies)
+
+
+def test_a_single_token_proves_nothing(published: Workspace, tmp_path: Path) -> None:
+    """It is refused before anything is asked, and never shown."""
+    (tmp_path / "tokens").write_text("secret-one\n")
+    asked = job(published, Edge(name="paris", url="http://127.0.0.1:9", tokens=tmp_path / "tokens"))
+    with pytest.raises(ConfigurationError) as refused:
+        make(asked, published)
+    assert "secret-one" not in refused.value.message + refused.value.hint
 
 
 def test_a_stray_miss_is_warmed_again(published: Workspace) -> None:
