@@ -20,10 +20,10 @@ from pipelines.workspace import Workspace
 from scripts.avant import console
 from scripts.avant.console import AsJson, duration, print_table, say, size
 from scripts.avant.run import EdgeList
-from workers import production
 from workers.farm import Farm, open_farm
 from workers.ledger import Overview
 from workers.settings import Settings
+from workers.submission import read_edges
 
 warm = typer.Typer(name="warm", help="What edges are asked for before viewers ask, and whether they kept it.")
 
@@ -95,7 +95,7 @@ def _planned(overview: Overview, edges: Path | None) -> list[WarmJob]:
         tracks = tuple(track.digest for track in found.tracks)
         planned = [
             WarmJob(digest=found.version, version=found.version, tracks=tracks, edge=edge, release=overview.deadline)
-            for edge in production.read_edges(edges)
+            for edge in read_edges(edges)
         ]
     if not planned:
         raise ConfigurationError(
