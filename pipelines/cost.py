@@ -27,9 +27,9 @@ ENCODE = {
 DECODE = 0.004
 SCALE = 0.0016
 #: Core seconds for a second of sound: a measurement, an encode, a measurement of that.
-AUDIO = 0.06
+AUDIO = 0.03
 #: Core seconds to start a tool and to commit its output.
-START = 0.3
+START = 0.15
 MEBIBYTE = 1 << 20
 
 
@@ -44,7 +44,7 @@ def seconds(job: object) -> float:
         case PackageJob(medium="video"):
             return START + 0.01 * sum(job.lengths) / float(job.cadence.frame_rate)
         case ThumbnailJob():
-            return START + 0.01 * sum(job.lengths) / float(job.cadence.frame_rate)
+            return START + 0.002 * sum(job.lengths) / float(job.cadence.frame_rate)
         case WarmJob():
             return START + 0.02 * len(job.tracks)
         case _:

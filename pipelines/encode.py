@@ -29,6 +29,17 @@ RECIPE = 2
 #: Frames decoded before the first that counts. A seek in QuickTime lands by decoding order: up to 16 frames (the most
 #: that H.264 and HEVC reorder) before the one sought, those of an open group of pictures lack what they refer to.
 PREROLL = 24
+#: Frames that x264 looks ahead at, by its preset: it has them long before it writes its first.
+AHEAD = {
+    "ultrafast": 0,
+    "superfast": 0,
+    "veryfast": 10,
+    "faster": 20,
+    "fast": 30,
+    "medium": 40,
+    "slow": 50,
+    "slower": 60,
+}
 #: Frames that are decoded at a time.
 DECODER_THREADS = 4
 
@@ -104,7 +115,8 @@ def make(job: EncodeJob, workspace: Workspace) -> tuple[Artifact, ...]:
     """Encode the chunk, count its frames, and put each rung's part into the store."""
     outputs = [workspace.scratch / f"{rung.height}-{rung.digest[:8]}.mp4" for rung in job.rungs]
     with supply.readable(job.source, workspace.store) as address:
-        ffmpeg.run(command(job, address, outputs), frames=job.frames, watch=workspace.watch)
+        argv = command(job, address, outputs)
+        ffmpeg.run(argv, frames=job.frames, ahead=AHEAD[job.speed], watch=workspace.watch)
     for path in outputs:
         check(path, job)
     uploads = [

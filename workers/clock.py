@@ -5,12 +5,14 @@ Any number of clocks may tick at once: the ledger lets one of them flip, and any
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
-from pipelines.errors import ReleaseError
+from pipelines.errors import AvantError, ReleaseError
 from pipelines.release import Ref, entry_points, mirror
 from pipelines.version import load_tracks, policy_of
 from workers.farm import Farm
@@ -21,7 +23,61 @@ TOLERANCE = timedelta(seconds=2)
 #: The store's `Date` is cut to whole seconds.
 RESOLUTION = timedelta(seconds=1)
 
+#: Seconds from one look at what is armed to the next.
+INTERVAL = 0.5
+#: A clock that starts looks after flips that are younger: whoever made one may have died before viewers got it.
+RECENT = timedelta(hours=1)
+
 log = structlog.get_logger()
+
+
+class Clock:
+    """One of any number of clocks: says "not yet" of what is armed, flips it at its time, ends what others began."""
+
+    def __init__(self, farm: Farm) -> None:
+        self._farm = farm
+        self._armed: dict[str, Release] = {}
+        self._said: dict[str, str] = {}
+        #: Whose entry points may be behind their ref.
+        self._behind: set[str] | None = None
+
+    def tick(self) -> float:
+        """Do what is due. Returns the seconds until something may be due again; raises nothing that time may heal."""
+        with self._outliving(""):
+            return self._tick()
+        return INTERVAL
+
+    def _tick(self) -> float:
+        farm, ledger = self._farm, self._farm.ledger
+        armed = {release.episode: release for release in ledger.armed()}
+        if self._behind is None:
+            self._behind = set(ledger.flipped(RECENT))
+        # New ones say "not yet" before anyone asks; those that are gone were flipped, by us or by another.
+        self._behind |= armed.keys() ^ self._armed.keys()
+        self._armed = armed
+        for episode in sorted(self._behind):
+            with self._outliving(episode):
+                publish(farm, ledger.ref(episode))
+                self._behind.discard(episode)
+        now = ledger.now()
+        for release in armed.values():
+            if release.at <= now:
+                with self._outliving(release.episode):
+                    flip(farm, release)
+        return min([INTERVAL, *((release.at - now).total_seconds() for release in armed.values() if release.at > now)])
+
+    @contextmanager
+    def _outliving(self, episode: str) -> Iterator[None]:
+        """Log what stands in the way, once for as long as it is the same, and go on: the next look tries again."""
+        try:
+            yield
+        except (AvantError, SQLAlchemyError) as error:
+            told = str(error) if isinstance(error, AvantError) else type(error).__name__
+            if self._said.get(episode) != told:
+                self._said[episode] = told
+                log.error("release.held-up", episode=episode or None, reason=told)  # noqa: TRY400 - a traceback says no more
+        else:
+            self._said.pop(episode, None)
 
 
 def publish(farm: Farm, ref: Ref) -> None:

@@ -20,7 +20,7 @@ from pipelines.errors import Interrupted
 #: Seconds that killing a tool and its uploads may take; of a short lease, a third.
 MARGIN = 10.0
 #: Seconds between two looks: progress is told this often.
-TICK = 1.0
+TICK = 0.5
 #: Progress that is worth telling before a renewal is due.
 TELLING = 0.01
 

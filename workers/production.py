@@ -83,21 +83,6 @@ def tidy(farm: Farm) -> None:
     sweep(farm.settings.home)
 
 
-def arm(order: Order, plan: Plan, farm: Farm) -> Release:
-    """Promise the plan's version for its time, on everything that must hold by then."""
-    at = order.release.utc if order.release else farm.ledger.now()
-    release = Release(
-        episode=plan.episode,
-        at=at,
-        wall=order.release.wall if order.release else "now",
-        version=plan.version,
-        goals=plan.goals,
-    )
-    if farm.ledger.ref(plan.episode).version != plan.version:
-        farm.ledger.arm(release)
-    return release
-
-
 def release(release: Release, farm: Farm, tick: Callable[[timedelta], None]) -> Ref:
     """Wait for the release's time, then flip; `tick` hears twice a second how long it still is."""
     farm.wait()

@@ -21,7 +21,7 @@ from presets.document import DocumentError, read
 from presets.preset import Preset
 from workers.broker import Tickets, open_broker
 from workers.farm import explaining
-from workers.ledger import Ledger, Submitted, open_ledger
+from workers.ledger import Ledger, Release, Submitted, open_ledger
 from workers.reconcile import wake
 from workers.settings import Settings
 from workers.store import open_store
@@ -75,9 +75,23 @@ def planned(order: Order, store: Store) -> Plan:
     return make_plan(examine(order.delivery, store), order.preset, order.edges)
 
 
+def arm(order: Order, plan: Plan, ledger: Ledger) -> Release:
+    """Promise the plan's version for its time, on everything that must hold by then; unless viewers have it."""
+    release = Release(
+        episode=plan.episode,
+        at=order.release.utc if order.release else ledger.now(),
+        wall=order.release.wall if order.release else "now",
+        version=plan.version,
+        goals=plan.goals,
+    )
+    if ledger.ref(plan.episode).version != plan.version:
+        ledger.arm(release)
+    return release
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """Where deliveries are handed in: the farm's ledger and store, and no part of our own."""
+    """Where deliveries are handed in and their releases armed: the farm's ledger and store, and no part of our own."""
 
     settings: Settings
     store: Store = field(repr=False)
@@ -94,12 +108,15 @@ class Desk:
     def submit(self, order: Order, plan: Plan) -> Submitted:
         """Hand the plan to the ledger, whatever it knows of it: what failed gets another chance."""
         submitted = self.ledger.submit(plan, deadline=order.release.utc if order.release else None)
+        arm(order, plan, self.ledger)
         self._wake()
         return submitted
 
     def submit_once(self, order: Order, plan: Plan) -> Submitted | None:
         """The same, but None, and nothing happens, if the ledger has exactly this already."""
         submitted = self.ledger.submit_once(plan, deadline=order.release.utc if order.release else None)
+        # Always: whoever submitted it before may have died before this.
+        arm(order, plan, self.ledger)
         self._wake()
         return submitted
 

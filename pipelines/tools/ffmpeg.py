@@ -91,22 +91,29 @@ def run(
     *,
     watch: Callable[[float], None],
     frames: int | None = None,
+    ahead: int = 0,
     seconds: Fraction | None = None,
 ) -> Finished:
-    """Run `argv`, made by `command`; `watch` hears the share of the expected `frames` or `seconds` that is written."""
-    progress = _Progress(frames=frames, seconds=seconds)
+    """
+    Run `argv`, made by `command`; `watch` hears the share of the expected `frames` or `seconds` that is done.
+
+    `ahead` is how many frames the encoder has been given before it writes the first.
+    """
+    progress = _Progress(frames=frames, ahead=ahead, seconds=seconds)
     return process.run(argv, watch=lambda: watch(progress.share), on_line=progress.hear)
 
 
 class _Progress:
     """ffmpeg's `key=value` lines, and the share of the work that they tell of."""
 
-    def __init__(self, *, frames: int | None, seconds: Fraction | None) -> None:
+    def __init__(self, *, frames: int | None, ahead: int, seconds: Fraction | None) -> None:
         self.share = 0.0
+        self._ahead = ahead
         self._key = "frame" if frames else "out_time_us"
         self._whole = float(frames or (seconds or 1) * 1_000_000)
 
     def hear(self, line: str) -> None:
         key, _, value = line.partition("=")
         if key == self._key and value.strip().isdigit():  # before the first frame it is N/A
-            self.share = min(1.0, int(value) / self._whole)
+            written = int(value)
+            self.share = min(1.0, (written + self._ahead) / (self._whole + self._ahead)) if written else 0.0

@@ -7,6 +7,7 @@ import sys
 import typer
 
 from scripts.avant.answer import answered
+from scripts.avant.clock import clock
 from scripts.avant.doctor import doctor
 from scripts.avant.ledger import ledger
 from scripts.avant.plan import plan
@@ -24,7 +25,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (run, plan, submit, status, versions, presets, doctor):
+for command in (run, plan, submit, clock, status, versions, presets, doctor):
     app.command()(command)
 app.add_typer(warm)
 app.add_typer(ledger)

@@ -15,7 +15,7 @@ from workers import host, production
 from workers.farm import Farm, open_farm
 from workers.ledger import Release
 from workers.settings import Settings
-from workers.submission import Order, read_edges, read_order
+from workers.submission import Order, arm, read_edges, read_order
 
 INTERRUPTED = 130  # as shells count a Ctrl-C
 
@@ -64,7 +64,7 @@ def produce(order: Order, farm: Farm, *, slots: int | None, wait: bool, quiet: b
     else:
         production.tidy(farm)
     worked = time.monotonic()
-    ref = _released(order, farm, production.arm(order, plan, farm), wait=wait, quiet=quiet)
+    ref = _released(order, farm, arm(order, plan, farm.ledger), wait=wait, quiet=quiet)
     overview = farm.ledger.overview(plan.episode)
     return Outcome(
         plan=plan,

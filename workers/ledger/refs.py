@@ -6,7 +6,7 @@ it was promised on, and of two clocks exactly one flips.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
@@ -52,6 +52,12 @@ class Refs(Database):
         """All releases to come, the next one first."""
         with self._read() as connection:
             return tuple(_release(row) for row in connection.execute(select(releases).order_by(releases.c.at)))
+
+    def flipped(self, within: timedelta) -> tuple[str, ...]:
+        """Episodes whose ref was flipped so recently."""
+        since = refs.c.flipped_at > now() - within.total_seconds()
+        with self._read() as connection:
+            return tuple(connection.scalars(select(refs.c.episode).where(since)))
 
     def ref(self, episode: str) -> Ref:
         """What viewers of an episode get now."""

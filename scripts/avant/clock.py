@@ -1,0 +1,22 @@
+"""`avant clock`: the farm's releases, each at its time. Any number of hosts may run one."""
+
+import select
+import signal
+
+from workers import observability
+from workers.clock import Clock
+from workers.farm import open_farm
+from workers.settings import Settings
+from workers.slot import heard
+
+
+def clock() -> None:
+    """Say "not yet" of what is armed, and release it at its time, until SIGTERM. Nothing happens twice or early."""
+    asked = heard(signal.SIGTERM)
+    settings = Settings()
+    with open_farm(settings) as farm:
+        observability.configure(settings)  # a service logs to whoever started it
+        farm.wait()
+        ticking = Clock(farm)
+        while not select.select([asked], [], [], ticking.tick())[0]:
+            farm.check()
