@@ -13,7 +13,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +21,7 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from threading import Event, Lock
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -101,7 +102,7 @@ class Store:
         bucket: str,
         access_key: str,
         secret_key: str,
-        connections: int = 16,
+        connections: int = 8,
     ) -> None:
         """`endpoint` None means AWS; without keys, boto3 looks for a role. At most `connections` transfers at once."""
         self.bucket = bucket
@@ -137,21 +138,30 @@ class Store:
         At most `connections` are taken from `uploads` ahead of being written. The first failure, also of `watch`
         (called at least twice a second), ends it; what is on its way is waited for.
         """
+        waiting = enumerate(uploads)
+        written: dict[int, Written] = {}
+        taking, over = Lock(), Event()
+
+        def work() -> None:
+            while not over.is_set():
+                with taking:
+                    number, upload = next(waiting, (0, None))
+                if upload is None:
+                    return
+                written[number] = self.put_once(upload)
+
         most = self._connection.connections
-        writes: list[Future[Written]] = []
-        running: set[Future[Written]] = set()
-        waiting = iter(uploads)
         with ThreadPoolExecutor(most, thread_name_prefix="put") as threads:
-            while True:
-                begun = [threads.submit(self.put_once, upload) for upload in islice(waiting, most - len(running))]
-                writes += begun
-                running.update(begun)
-                if not running:
-                    return [write.result() for write in writes]
-                done, running = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
-                for write in done:
-                    write.result()
-                watch()
+            running = {threads.submit(work) for _ in range(most)}
+            try:
+                while running:
+                    done, running = wait(running, timeout=0.5, return_when=FIRST_EXCEPTION)
+                    for each in done:
+                        each.result()
+                    watch()
+            finally:
+                over.set()
+        return [written[number] for number in range(len(written))]
 
     def swap(self, upload: Upload, *, etag: str | None) -> bool:
         """Write a changing object if its ETag is still `etag` (None: if there is none). False: somebody was first."""

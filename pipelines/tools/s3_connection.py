@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from botocore.config import Config
 
 from pipelines.tools.s3_errors import explained
+from pipelines.tools.s3_small import SmallWriter
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -29,6 +30,7 @@ class Connection:
         self._access_key = access_key
         self._secret_key = secret_key
         self._made: S3Client | None = None
+        self._small: SmallWriter | None = None
         self._making = threading.Lock()
 
     def __repr__(self) -> str:
@@ -42,6 +44,11 @@ class Connection:
                 self._made = self._make()
             return self._made
 
+    @property
+    def small(self) -> SmallWriter | None:
+        """The shortest way for small objects; None where only boto3 knows the way, as for AWS itself."""
+        return self._small if self.client else None
+
     def explained(self, what: str) -> AbstractContextManager[None]:
         """Turns botocore's errors about `what` (a bucket, or `bucket/key`) into ours."""
         return explained(self.host, what)
@@ -49,20 +56,22 @@ class Connection:
     def close(self) -> None:
         """Let go of idle connections. The next call makes new ones."""
         with self._making:
-            if self._made:
-                self._made.close()
-            self._made = None
+            for made in (self._made, self._small):
+                if made:
+                    made.close()
+            self._made = self._small = None
 
     def _make(self) -> "S3Client":
         import boto3.session  # noqa: PLC0415 - takes 0.2 s, which `avant presets` need not spend
         from botocore.handlers import add_expect_header  # noqa: PLC0415 - likewise
 
-        client = boto3.session.Session().client(
+        session = boto3.session.Session(
+            aws_access_key_id=self._access_key or None, aws_secret_access_key=self._secret_key or None
+        )
+        client = session.client(
             "s3",
             endpoint_url=self.endpoint,
             region_name=self.region,
-            aws_access_key_id=self._access_key or None,
-            aws_secret_access_key=self._secret_key or None,
             config=Config(
                 # A bucket in the host name needs DNS that only AWS has.
                 s3={"addressing_style": "path" if self.endpoint else "auto"},
@@ -79,6 +88,11 @@ class Connection:
         )
         client.meta.events.unregister("before-call.s3", add_expect_header)
         client.meta.events.register("before-call.s3", _ask_first)
+        credentials = session.get_credentials()
+        if self.endpoint and credentials:
+            self._small = SmallWriter(
+                endpoint=self.endpoint, region=self.region, credentials=credentials, connections=self.connections
+            )
         return client
 
 
