@@ -15,16 +15,22 @@ A message says what happened, to what; `hint` says what to do. Exit codes are th
 """
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from presets.document import DocumentError
 
 
 class AvantError(Exception):
-    """The root. `retryable`: the same step may succeed later without anyone doing anything."""
+    """
+    The root.
+
+    `retryable`: the same step may succeed later without anyone doing anything. `who` can put it right: who sent the
+    delivery, who runs the farm or its hosts, or we, who wrote this.
+    """
 
     retryable: ClassVar[bool] = False
     exit_code: ClassVar[int] = 70
+    who: ClassVar[Literal["deliverer", "operator", "us"]] = "us"
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -36,12 +42,14 @@ class DeliveryError(AvantError):
     """The delivery, or something it names, is not usable."""
 
     exit_code = 65
+    who = "deliverer"
 
 
 class ConfigurationError(AvantError):
     """A preset, a setting or a service is not what we can work with."""
 
     exit_code = 78
+    who = "operator"
 
 
 class HostError(AvantError):
@@ -49,6 +57,7 @@ class HostError(AvantError):
 
     retryable = True
     exit_code = 73
+    who = "operator"
 
 
 class ToolError(AvantError):
@@ -74,6 +83,7 @@ class StoreError(AvantError):
 
     retryable = True
     exit_code = 69
+    who = "operator"
 
 
 class EdgeError(AvantError):
@@ -81,12 +91,14 @@ class EdgeError(AvantError):
 
     retryable = True
     exit_code = 69
+    who = "operator"
 
 
 class ReleaseError(AvantError):
     """The gate says no, or a lever can't be pulled in this state."""
 
     exit_code = 75
+    who = "operator"
 
 
 class Interrupted(AvantError):  # noqa: N818 - not a fault of anything
@@ -94,6 +106,7 @@ class Interrupted(AvantError):  # noqa: N818 - not a fault of anything
 
     retryable = True
     exit_code = 75
+    who = "operator"
 
 
 def refused(error: DocumentError) -> ConfigurationError:

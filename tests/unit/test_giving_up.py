@@ -15,7 +15,7 @@ from workers.ledger import Fault, Overview, StepView, explained
 from workers.production import HOST_FAULTS, _give_up_if_stuck
 
 NOW = datetime(2026, 11, 29, 2, 0, tzinfo=UTC)
-FAULT = Fault(kind="HostError", message="The disk is full.", hint="Make room.", retryable=True)
+FAULT = Fault(kind="HostError", message="The disk is full.", hint="Make room.", retryable=True, who="operator")
 WAITING = StepView(
     step=step("chunk"),
     state="ready",

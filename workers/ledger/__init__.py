@@ -7,6 +7,7 @@ SQL through SQLAlchemy's expressions: SQLite embedded, PostgreSQL for a farm; on
 from workers.ledger.database import connect
 from workers.ledger.faults import explained
 from workers.ledger.look import Look, Looks
+from workers.ledger.operate import Cancelled, HostView, LaneView, Operations
 from workers.ledger.recovery import Recoveries
 from workers.ledger.refs import Refs, Release
 from workers.ledger.submit import Submissions, Submitted
@@ -14,9 +15,12 @@ from workers.ledger.views import EpisodeView, Fault, Overview, StepView, Version
 from workers.ledger.work import Claim, Verdict, Work
 
 __all__ = [
+    "Cancelled",
     "Claim",
     "EpisodeView",
     "Fault",
+    "HostView",
+    "LaneView",
     "Ledger",
     "Look",
     "Overview",
@@ -30,7 +34,7 @@ __all__ = [
 ]
 
 
-class Ledger(Submissions, Work, Looks, Refs, Recoveries, Views):
+class Ledger(Submissions, Work, Operations, Looks, Refs, Recoveries, Views):
     """One connection pool, and everything that is asked of it. Safe for use by several threads."""
 
 

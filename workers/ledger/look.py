@@ -12,7 +12,7 @@ from sqlalchemy import Integer, Text, cast, func, literal, select, union_all
 
 from pipelines.plan import Lane
 from workers.ledger.database import Database
-from workers.ledger.schema import hosts, now, revision, steps
+from workers.ledger.schema import hosts, now, pauses, revision, steps
 
 #: Ready steps of a lane are counted up to here: more slots than this are woken by several looks.
 ENOUGH = 64
@@ -26,10 +26,12 @@ class Look:
     schema: str
     #: Whether a lease has run out.
     late: bool
-    #: How many steps of each lane could be claimed, counted up to `ENOUGH`; no lane without any.
+    #: How many steps of each lane could be claimed, counted up to `ENOUGH`; no lane without any, none paused.
     ready: Mapping[Lane, int]
-    #: How many slots of each class all hosts have together.
+    #: How many slots of each class all hosts have together that are not drained.
     slots: Mapping[str, int]
+    #: Hosts that claim nothing.
+    drained: frozenset[str]
 
 
 class Looks(Database):
@@ -41,7 +43,9 @@ class Looks(Database):
         rows = [
             select(literal("schema").label("what"), revision.c.version_num.label("name"), literal(0).label("count")),
             select(literal("late"), literal(""), func.count()).select_from(late.subquery()),
-            select(literal("slots"), cast(hosts.c.slots, Text), literal(0)),
+            select(literal("slots"), cast(hosts.c.slots, Text), literal(0)).where(~hosts.c.drained),
+            select(literal("drained"), hosts.c.host, literal(0)).where(hosts.c.drained),
+            select(literal("paused"), pauses.c.lane, literal(0)),
         ]
         for lane in get_args(Lane):
             ready = select(steps.c.id).where(
@@ -52,13 +56,16 @@ class Looks(Database):
         with self._read_at_once() as connection:
             found = connection.execute(union_all(*rows)).all()
         of = {
-            what: [(name, count) for each, name, count in found if each == what] for what in ("schema", "late", "slots")
+            what: [(name, count) for each, name, count in found if each == what]
+            for what in ("schema", "late", "slots", "drained", "paused", "ready")
         }
+        paused = {name for name, _ in of["paused"]}
         return Look(
             schema=of["schema"][0][0],
             late=bool(of["late"][0][1]),
-            ready={name: count for what, name, count in found if what == "ready" and count},
+            ready={name: count for name, count in of["ready"] if count and name not in paused},
             slots=sum((Counter(json.loads(name)) for name, _ in of["slots"]), Counter()),
+            drained=frozenset(name for name, _ in of["drained"]),
         )
 
     def busy(self, host: str) -> bool:

@@ -8,7 +8,22 @@ taken by the steps that run on it. A counter would have to be right after every 
 
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Column, Double, Float, ForeignKey, Index, Integer, MetaData, Table, Text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    false,
+    text,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import FunctionElement
@@ -37,6 +52,8 @@ episodes = Table(
     #: Empty for bulk.
     Column("deadline", Double),
     Column("submitted_at", Double, nullable=False),
+    #: Nothing is begun for it any more, until it is submitted again.
+    Column("cancelled_at", Double),
 )
 
 #: Every plan that an episode ever had, by the version that it makes.
@@ -79,8 +96,11 @@ steps = Table(
     Column("not_before", Double, nullable=False, default=0.0),
     Column("started_at", Double),
     Column("finished_at", Double),
-    #: Of the last failure: class, message, hint, retryable.
+    #: Of the last failure: class, message, hint, retryable, who can put it right.
     Column("error", JSON(none_as_null=True)),
+    #: Where a tool failed last, and until when only other hosts may claim it.
+    Column("failed_on", Text),
+    Column("elsewhere_until", Double, nullable=False, server_default=text("0")),
 )
 #: The one query of a claim.
 Index("steps_by_urgency", steps.c.state, steps.c.lane, steps.c.latest_start, steps.c.position)
@@ -134,6 +154,16 @@ hosts = Table(
     Column("memory", BigInteger, nullable=False),
     #: How many slots of each class.
     Column("slots", JSON, nullable=False),
+    #: It claims nothing until an operator says otherwise.
+    Column("drained", Boolean, nullable=False, server_default=false()),
+)
+
+#: Lanes that nobody claims from.
+pauses = Table(
+    "pauses",
+    metadata,
+    Column("lane", Text, primary_key=True),
+    Column("paused_at", Double, nullable=False),
 )
 
 refs = Table(

@@ -4,7 +4,7 @@ A plan comes in: only what is missing becomes rows, and nothing that is already 
 Submitting the same plan again is how an episode is resumed after a failure, moved to another deadline, or left alone.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,6 +18,8 @@ from workers.ledger.schema import artifacts, episodes, now, plans, step_makes, s
 from workers.ledger.urgency import latest_start
 
 LIVE = ("waiting", "ready", "running")
+#: A step that starts as if nothing had happened to it.
+AFRESH = {"error": None, "attempts": 0, "vanished": 0, "not_before": 0.0, "failed_on": None, "elsewhere_until": 0.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +112,7 @@ def _made_by_others(connection: Connection, todo: Iterable[Step]) -> dict[str, s
 
 
 def _keep_plan(connection: Connection, plan: Plan, deadline: float | None, at: float) -> None:
-    row = {"title": plan.title, "version": plan.version, "deadline": deadline, "submitted_at": at}
+    row = {"title": plan.title, "version": plan.version, "deadline": deadline, "submitted_at": at, "cancelled_at": None}
     if not connection.execute(update(episodes).where(episodes.c.id == plan.episode).values(row)).rowcount:
         connection.execute(insert(episodes).values(id=plan.episode, **row))
     connection.execute(delete(plans).where(plans.c.episode == plan.episode, plans.c.version == plan.version))
@@ -131,11 +133,7 @@ def _keep_steps(connection: Connection, plan: Plan, own: tuple[Step, ...]) -> No
                 connection.execute(insert(table), rows)
     # Whoever submits again has looked at the failure: what is not running starts afresh.
     again = update(steps).where(steps.c.id.in_(known))
-    connection.execute(
-        again.where(steps.c.state != "running").values(
-            state="waiting", error=None, attempts=0, vanished=0, not_before=0.0
-        )
-    )
+    connection.execute(again.where(steps.c.state != "running").values(state="waiting", **AFRESH))
     connection.execute(again.where(steps.c.state == "running").values(attempts=1, vanished=0))
 
 
@@ -171,16 +169,20 @@ def _keep_wants(connection: Connection, episode: str, before: frozenset[str], ke
     if keys:
         rows = [{"episode": episode, "step": step, "latest_start": key} for step, key in keys.items()]
         connection.execute(insert(wants), rows)
-    touched = before | set(keys)
-    connection.execute(
-        update(steps)
-        .where(steps.c.id.in_(touched), exists(_wanting()))
-        .values(latest_start=_wanting(func.min(wants.c.latest_start)).scalar_subquery())
-    )
+    rekey(connection, before | set(keys))
     # What only this episode's last plan wanted is not begun any more.
     idle = steps.c.state.in_(("waiting", "ready", "failed", "quarantined"))
     connection.execute(
         update(steps).where(steps.c.id.in_(before - set(keys)), idle, ~exists(_wanting())).values(state="dropped")
+    )
+
+
+def rekey(connection: Connection, which: Collection[str]) -> None:
+    """Give each of those steps, which are locked, the most urgent key that any episode gives it."""
+    connection.execute(
+        update(steps)
+        .where(steps.c.id.in_(which), exists(_wanting()))
+        .values(latest_start=_wanting(func.min(wants.c.latest_start)).scalar_subquery())
     )
 
 

@@ -8,12 +8,25 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Update, bindparam, case, func, or_, select, union_all, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Row,
+    Update,
+    bindparam,
+    case,
+    func,
+    or_,
+    select,
+    union_all,
+    update,
+)
 
 from pipelines.errors import ConfigurationError
 from pipelines.plan import Lane
 from workers.ledger.migrate import HEAD, unknown
-from workers.ledger.schema import farm, hosts, now, revision, steps
+from workers.ledger.schema import farm, hosts, now, pauses, revision, steps
 
 #: What goes first.
 URGENCY = (steps.c.latest_start, steps.c.position)
@@ -23,8 +36,10 @@ CLAIMERS = 32
 HOST = (
     select(
         hosts.c.memory,
+        hosts.c.drained,
         select(revision.c.version_num).scalar_subquery().label("schema"),
         select(farm.c.epoch).scalar_subquery().label("epoch"),
+        select(func.aggregate_strings(pauses.c.lane, " ")).scalar_subquery().label("paused"),
     )
     .where(hosts.c.host == bindparam("host"))
     .with_for_update(of=hosts)
@@ -55,6 +70,10 @@ def take(connection: Connection, lanes: tuple[Lane, ...], taker: Taker) -> Row[A
         )
     if found.schema != HEAD:
         raise unknown(found.schema)
+    paused = (found.paused or "").split()
+    lanes = tuple(lane for lane in lanes if lane not in paused)
+    if found.drained or not lanes:
+        return None
     values = {
         "by": taker.worker,
         "at": taker.host,
@@ -101,18 +120,25 @@ def _most_urgent(lanes: tuple[Lane, ...]) -> Any:
     The first of each lane come from the index without a lock. To lock each lane's first would make other hosts pass
     over what we don't take in the end.
     """
-    ready = (steps.c.state == "ready", steps.c.not_before <= now())
     firsts = [
-        select(select(steps.c.id).where(*ready, steps.c.lane == lane).order_by(*URGENCY).limit(CLAIMERS).subquery())
+        select(
+            select(steps.c.id).where(*_ready(steps), steps.c.lane == lane).order_by(*URGENCY).limit(CLAIMERS).subquery()
+        )
         for lane in lanes
     ]
     one = steps.alias("one")
     return (
         select(one.c.id)
-        .where(one.c.id.in_(union_all(*firsts)), one.c.state == "ready", one.c.not_before <= now())
+        .where(one.c.id.in_(union_all(*firsts)), *_ready(one))
         .order_by(one.c.latest_start, one.c.position)
         .limit(1)
         # Of rows that others hold, the next one is looked at. SQLite, which has one writer at a time, leaves this out.
         .with_for_update(skip_locked=True)
         .scalar_subquery()
     )
+
+
+def _ready(table: FromClause) -> tuple[ColumnElement[bool], ...]:
+    """What this host may begin now; where its tool just failed, others go first."""
+    elsewhere = or_(table.c.elsewhere_until <= now(), table.c.failed_on != bindparam("at"))
+    return (table.c.state == "ready", table.c.not_before <= now(), elsewhere)

@@ -13,6 +13,7 @@ from pipelines.plan import Plan, Step
 from pipelines.wire import from_data
 from workers.ledger.database import Database, instant
 from workers.ledger.schema import artifacts, episodes, now, plans, refs, step_makes, steps
+from workers.ledger.urgency import latest_start
 from workers.ledger.work import artifact
 
 State = Literal["waiting", "ready", "running", "done", "failed", "quarantined"]
@@ -29,6 +30,8 @@ class Fault:
     message: str
     hint: str
     retryable: bool
+    #: Who can put it right: `deliverer`, `operator`, `us`.
+    who: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +66,32 @@ class Overview:
     steps: tuple[StepView, ...]
     #: Digests of the plan's artifacts that exist.
     made: frozenset[str]
+    #: When it was called off, if it was.
+    cancelled_at: datetime | None = None
+
+    def slack(self, view: StepView) -> float | None:
+        """
+        Seconds by which a step that is not done is early; negative: late. None without a deadline.
+
+        One that runs is judged by when it began, any other by the time that is left for it to begin in.
+        """
+        if self.deadline is None or view.state == "done":
+            return None
+        began = view.started_at if view.state == "running" and view.started_at else self.now
+        key = latest_start(view.step, deadline=self.deadline.timestamp(), submitted_at=self.submitted_at.timestamp())
+        return key - began.timestamp()
+
+    @property
+    def stopped(self) -> Mapping[str, StepView]:
+        """Steps that wait, directly or not, for what failed for good: by id, the failed step."""
+        culprits = {made: view for view in self.stuck for made in view.step.makes}
+        waiting: dict[str, StepView] = {}
+        for view in self.steps:
+            culprit = next((culprits[need] for need in view.step.needs if need in culprits), None)
+            if culprit and view.state == "waiting":
+                waiting[view.step.id] = culprit
+                culprits |= dict.fromkeys(view.step.makes, culprit)
+        return waiting
 
     @property
     def ready(self) -> bool:
@@ -83,6 +112,7 @@ class EpisodeView:
     title: str
     submitted_at: datetime
     deadline: datetime | None
+    cancelled_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +148,7 @@ class Views(Database):
             now=instant(row.clock),
             steps=tuple(_view(step, makers, made) for step in plan.steps),
             made=made,
+            cancelled_at=_maybe(row.cancelled_at),
         )
 
     def episodes(self) -> tuple[EpisodeView, ...]:
@@ -130,6 +161,7 @@ class Views(Database):
                 title=row.title,
                 submitted_at=instant(row.submitted_at),
                 deadline=_maybe(row.deadline),
+                cancelled_at=_maybe(row.cancelled_at),
             )
             for row in rows
         )
@@ -204,7 +236,13 @@ def _view(step: Step, makers: Mapping[str, list[Row[Any]]], made: frozenset[str]
 def _fault(error: dict[str, Any] | None) -> Fault | None:
     if error is None:
         return None
-    return Fault(kind=error["class"], message=error["message"], hint=error["hint"], retryable=error["retryable"])
+    return Fault(
+        kind=error["class"],
+        message=error["message"],
+        hint=error["hint"],
+        retryable=error["retryable"],
+        who=error.get("who", "us"),
+    )
 
 
 def _maybe(seconds: float | None) -> datetime | None:

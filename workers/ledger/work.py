@@ -10,17 +10,18 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, case, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Text, bindparam, case, cast, select, update
 
 from pipelines.artifact import Artifact
-from pipelines.errors import AvantError, Interrupted
+from pipelines.errors import AvantError, HostError, Interrupted, ToolError
 from pipelines.plan import Lane, Step
 from pipelines.wire import from_data
 from workers.ledger.database import Database, insert_new, pass_gate
-from workers.ledger.retry import VANISHED, pause
+from workers.ledger.retry import ELSEWHERE, VANISHED, pause
 from workers.ledger.schema import artifacts, hosts, now, step_needs, steps
 from workers.ledger.submit import lock, locking, settled
 from workers.ledger.taking import Taker, take
+from workers.ledger.urgency import BULK
 
 FREED = {"worker": None, "host": None, "lease_until": None, "progress": 0.0}
 #: The queries of a commit, built once: like claims, commits are what a farm does most.
@@ -34,6 +35,19 @@ DEPENDANTS = locking(
     steps.c.state == "waiting",
 )
 READY = settled().where(steps.c.id.in_(bindparam("dependants", expanding=True))).returning(steps.c.lane)
+FAILING = select(
+    steps.c.attempts,
+    steps.c.vanished,
+    steps.c.host,
+    steps.c.latest_start,
+    (steps.c.latest_start - now()).label("slack"),
+).where(steps.c.id == bindparam("step"), steps.c.token == bindparam("held"), steps.c.state == "running")
+#: Other hosts that have slots, one of which may do better.
+OTHERS = (
+    select(hosts.c.host)
+    .where(hosts.c.host != bindparam("host"), ~hosts.c.drained, cast(hosts.c.slots, Text) != "{}")
+    .limit(1)
+)
 #: An error's message may quote a file; a row is no place for one. Characters.
 LONGEST_MESSAGE = 2000
 
@@ -113,10 +127,14 @@ class Work(Database):
     def fail(self, step: str, token: int, error: Exception) -> Verdict:
         """Record that a step failed. Raises `Interrupted` if it is not ours any more."""
         with self._write() as connection:
-            counts = connection.execute(select(steps.c.attempts, steps.c.vanished).where(*_held(step, token))).first()
-            faults = counts.attempts - counts.vanished if counts else 1
-            wait = pause(error, faults)
+            row = connection.execute(FAILING, {"step": step, "held": token}).first()
+            if row is None:
+                raise _taken(step)
+            wait = pause(error, row.attempts - row.vanished, row.slack if row.latest_start < BULK else 0.0)
             again = {"state": "failed"} if wait is None else {"state": "ready", "not_before": now() + wait, **FREED}
+            if isinstance(error, ToolError):
+                others = connection.execute(OTHERS, {"host": row.host}).first()
+                again |= {"failed_on": row.host, "elsewhere_until": now() + (ELSEWHERE if others else 0.0)}
             _end(connection, step, token, {**again, "error": _told(error)})
         return Verdict(pause=wait)
 
@@ -210,14 +228,15 @@ def _vanish(connection: Connection, held: Collection[str]) -> tuple[tuple[str, i
     return tuple((row.id, row.token) for row in taken)
 
 
-def _quarantine() -> AvantError:
-    return AvantError(
+def _quarantine() -> HostError:
+    return HostError(
         f"{VANISHED} workers vanished while they worked on it.",
-        hint="Look into the workers' logs and the host's memory; submit the episode again to try once more.",
+        hint="Look into the workers' logs and the host's memory; then `avant retry` the episode.",
     )
 
 
 def _told(error: Exception) -> dict[str, Any]:
-    hint, retryable = (error.hint, error.retryable) if isinstance(error, AvantError) else ("", False)
+    ours = error if isinstance(error, AvantError) else AvantError("")
     message = str(error)[:LONGEST_MESSAGE]
-    return {"class": type(error).__name__, "message": message, "hint": hint, "retryable": retryable}
+    told = {"hint": ours.hint, "retryable": ours.retryable, "who": ours.who}
+    return {"class": type(error).__name__, "message": message, **told}
