@@ -6,7 +6,7 @@ nothing knows the difference.
 """
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 
 from pydantic import SecretStr
@@ -97,6 +97,13 @@ def open_farm(settings: Settings) -> Iterator[Farm]:
             services=tuple(started),
             edge_secret=kept.edge_referer if settings.s3_endpoint is None else "",
         )
+
+
+@contextmanager
+def consulted(settings: Settings) -> Iterator[Ledger]:
+    """The ledger alone, for who asks or orders and starts nothing; whatever it fails of is an error of ours."""
+    with explaining(), closing(open_ledger(settings.ledger_address)) as ledger:
+        yield ledger
 
 
 @contextmanager

@@ -6,10 +6,13 @@ ticket of one hostage while it works for the other. Light slots never take heavy
 episode never waits behind an encode; heavy slots also finish, so that no processor idles at the end of an episode.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import get_args
 
 from pipelines.plan import Lane
+
+LANES: tuple[Lane, ...] = get_args(Lane)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +26,10 @@ class SlotClass:
         """How many of the ready steps are for this class."""
         return sum(by_lane.get(lane, 0) for lane in self.lanes)
 
+    def only(self, lanes: Collection[Lane]) -> "SlotClass":
+        """The same slots, taking nothing but what is of `lanes`."""
+        return replace(self, lanes=tuple(lane for lane in self.lanes if lane in lanes))
+
 
 HEAVY = SlotClass(name="heavy", lanes=("encode", "audio", "package", "control"))
 #: Warming is hours of waiting for a network: it never occupies a heavy slot.
@@ -30,11 +37,23 @@ LIGHT = SlotClass(name="light", lanes=("package", "control", "warm"))
 CLASSES = (HEAVY, LIGHT)
 
 
+def fleet(slots: Mapping[str, int]) -> tuple[SlotClass, ...]:
+    """So many slots of each class, one by one."""
+    return tuple(known for known in CLASSES for _ in range(slots.get(known.name, 0)))
+
+
 def slot_class(name: str) -> SlotClass:
     """The class of that name. Raises `KeyError`."""
     return {known.name: known for known in CLASSES}[name]
 
 
-def mix(heavy: int) -> tuple[SlotClass, ...]:
-    """The slots of a machine: that many heavy ones, and a light one for every four, at least one."""
-    return (HEAVY,) * heavy + (LIGHT,) * max(1, heavy // 4)
+def mix(number: int, lanes: Collection[Lane] = LANES) -> tuple[SlotClass, ...]:
+    """
+    The slots of a machine that serves `lanes`: that many heavy ones, and a light one for every four, at least one.
+
+    A class that is left without a lane has no slots; where that is the heavy one, all are light.
+    """
+    heavy, light = HEAVY.only(lanes), LIGHT.only(lanes)
+    if not heavy.lanes:
+        return (light,) * number
+    return (heavy,) * number + (light,) * (max(1, number // 4) if light.lanes else 0)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from pipelines import errors
-from pipelines.errors import AvantError, ToolError
+from pipelines.errors import AvantError, ConfigurationError, ToolError
 from pipelines.plan import Plan
 from pipelines.release import Ref
 from workers import clock, host
@@ -59,9 +59,12 @@ def work(plan: Plan, farm: Farm, slots: int | None, tick: Callable[[Overview, Su
     """
     Have all steps of `plan` done by this machine's slots; `tick` hears four times a second how far they are.
 
-    Raises the error of a step that failed for good, once nothing else of the episode can go on.
+    Raises the error of a step that failed for good, once nothing else of the episode can go on; `ConfigurationError`
+    when operators let this host do nothing.
     """
     settings = farm.settings.model_copy(update={"slots": slots or farm.settings.slots})
+    if host.name() in farm.ledger.look().drained:
+        raise ConfigurationError(f"This host, `{host.name()}`, is drained.", hint=f"`avant undrain {host.name()}`.")
     with Supervisor(settings, farm.ledger) as supervisor:
         farm.wait()
         announce(plan, farm)
@@ -100,10 +103,15 @@ def seconds_taken(overview: Overview, now: datetime) -> dict[str, float]:
     return taken
 
 
-def _give_up_if_stuck(overview: Overview) -> None:
+def standstill(overview: Overview) -> AvantError | None:
+    """The error of what failed for good, once nothing else of the episode can go on."""
     moving = any(view.state in ("running", "ready") for view in overview.steps)
-    if overview.stuck and not moving:
-        raise _error_of(overview.stuck[0])
+    return _error_of(overview.stuck[0]) if overview.stuck and not moving else None
+
+
+def _give_up_if_stuck(overview: Overview) -> None:
+    if error := standstill(overview):
+        raise error
     for view in overview.steps:
         if view.state == "ready" and view.attempts >= HOST_FAULTS and view.fault and view.fault.kind == "HostError":
             raise _error_of(view)

@@ -11,9 +11,9 @@ from workers.ledger import Ledger, Look
 from workers.ledger.migrate import HEAD, unknown
 
 
-def reconcile(ledger: Ledger, tickets: Tickets) -> None:
+def reconcile(ledger: Ledger, tickets: Tickets) -> Look:
     """
-    Free the steps of silent workers, then wake as many slots as there is work for.
+    Free the steps of silent workers, then wake as many slots as there is work for. What was seen.
 
     Raises `ConfigurationError`, and does nothing, once the ledger has a schema that we don't know.
     """
@@ -24,6 +24,7 @@ def reconcile(ledger: Ledger, tickets: Tickets) -> None:
         ledger.expire()
         look = ledger.look()
     _top_up(look, tickets)
+    return look
 
 
 def wake(ledger: Ledger, tickets: Tickets) -> None:

@@ -28,12 +28,12 @@ from workers.lanes import SlotClass, mix
 from workers.ledger import Ledger
 from workers.reconcile import reconcile, wake
 from workers.settings import Settings
-from workers.slot import DRAIN, LOCK
+from workers.slot import DRAIN, FINISH, LOCK
 
 #: Seconds from one look to the next.
 INTERVAL = 1.0
 #: Seconds that a slot has to end by itself; more than it needs to drain.
-GRACE = DRAIN / 1000 + 2.0
+GRACE = DRAIN + 2.0
 #: A slot that lives shorter (seconds) has not worked; so many times in a row, and none will.
 QUICK = 5.0
 QUICK_DEATHS = 5
@@ -69,6 +69,7 @@ class Supervisor:
         self._tickets = Tickets(open_broker(settings.broker_url or ""))
         self._crew: list[_Slot] = []
         self._looked = 0.0
+        self._leaving = self._drained = False
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -100,10 +101,22 @@ class Supervisor:
         for slot in self._crew:
             if slot.died():
                 self._bury(slot)
-            slot.restart_when_due()
+            if not self._leaving and not self._drained:
+                slot.restart_when_due()
         if time.monotonic() - self._looked >= INTERVAL:
             self._looked = time.monotonic()
             self._look()
+
+    def drain(self) -> None:
+        """Have every slot begin nothing more, and end with the step that it has. `poll` goes on being called."""
+        self._leaving = True
+        for slot in self._crew:
+            slot.ask_to_finish()
+
+    @property
+    def at_work(self) -> bool:
+        """Whether any slot lives, as far as the last `poll` saw."""
+        return any(slot.alive for slot in self._crew)
 
     def wake(self) -> None:
         """Send tickets for what was just submitted, instead of at the next look."""
@@ -111,12 +124,24 @@ class Supervisor:
 
     def _look(self) -> None:
         try:
-            reconcile(self._ledger, self._tickets)
+            look = reconcile(self._ledger, self._tickets)
         except ConfigurationError:
             if not self._ledger.busy(self._host):
                 raise
         except SQLAlchemyError as error:  # what is out of reach now is asked again at the next look
             log.warning("ledger.unreachable", error=type(error).__name__)
+        else:
+            self._obey(drained=self._host in look.drained)
+
+    def _obey(self, *, drained: bool) -> None:
+        """Slots that may not claim would take others' tickets: while a host is drained, it has none."""
+        if drained == self._drained:
+            return
+        self._drained = drained
+        log.info("host.drained" if drained else "host.undrained", host=self._host)
+        if drained:
+            for slot in self._crew:
+                slot.ask_to_finish()
 
     def _bury(self, slot: "_Slot") -> None:
         try:
@@ -126,7 +151,8 @@ class Supervisor:
             return
         for step, token in steps:
             scratch.remove(self._settings.home, step, token)
-        log.warning("slot.died", slot=slot.name, status=slot.status, steps=[step for step, _ in steps])
+        tell = log.info if slot.status == 0 else log.warning
+        tell("slot.died", slot=slot.name, status=slot.status, steps=[step for step, _ in steps])
         wake(self._ledger, self._tickets)
 
     def _leave(self) -> None:
@@ -147,7 +173,8 @@ class _Slot:
     def __init__(self, settings: Settings, slots: SlotClass, name: str, module: str) -> None:
         self.name = name
         self._log = settings.home / "logs" / f"{name.rpartition('/')[2]}.log"
-        self._argv = [sys.executable, "-m", module, "--slots", slots.name, "--name", name, "--parent", str(os.getpid())]
+        self._argv = [sys.executable, "-m", module, "--slots", slots.name, "--lanes", ",".join(slots.lanes)]
+        self._argv += ["--name", name, "--parent", str(os.getpid())]
         self._environment = {**os.environ, **settings.environment(), **DRAMATIQ}
         self._quick_deaths = 0
         self._restart_at: float | None = None
@@ -158,13 +185,18 @@ class _Slot:
         """Exit status, negative for a signal; None while it lives."""
         return self._child.returncode
 
+    @property
+    def alive(self) -> bool:
+        """Whether the process lived when it was last asked."""
+        return self._restart_at is None
+
     def died(self) -> bool:
         """Whether the process has died since this was last asked. Raises `HostError` if it always does."""
         if self._restart_at is not None or self._child.poll() is None:
             return False
         process.stop(self._child, 0)
         lived = time.monotonic() - self._started
-        self._quick_deaths = self._quick_deaths + 1 if lived < QUICK else 0
+        self._quick_deaths = self._quick_deaths + 1 if lived < QUICK and self.status else 0
         if self._quick_deaths >= QUICK_DEATHS:
             raise HostError(
                 f"Slot {self.name} dies as soon as it is started.", hint=f"Its last words are in {self._log}."
@@ -175,6 +207,10 @@ class _Slot:
     def restart_when_due(self) -> None:
         if self._restart_at is not None and time.monotonic() >= self._restart_at:
             self._start()
+
+    def ask_to_finish(self) -> None:
+        if self._child.poll() is None:
+            self._child.send_signal(FINISH)
 
     def ask_to_end(self) -> None:
         if self._child.poll() is None:

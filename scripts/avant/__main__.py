@@ -7,16 +7,23 @@ import sys
 import typer
 
 from scripts.avant.answer import answered
+from scripts.avant.bump import bump
+from scripts.avant.cancel import cancel
 from scripts.avant.clock import clock
 from scripts.avant.doctor import doctor
 from scripts.avant.ledger import ledger
+from scripts.avant.levers import drain, pause, resume, undrain
+from scripts.avant.logs import logs
 from scripts.avant.plan import plan
 from scripts.avant.presets import presets
+from scripts.avant.retry import retry
 from scripts.avant.run import run
 from scripts.avant.status import status
 from scripts.avant.submit import submit
 from scripts.avant.versions import versions
 from scripts.avant.warm import warm
+from scripts.avant.watch import watch
+from scripts.avant.worker import worker
 
 app = typer.Typer(
     name="avant",
@@ -25,7 +32,13 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (run, plan, submit, clock, status, versions, presets, doctor):
+#: In the order in which help lists them: an episode's way, an operator's levers, the machinery.
+COMMANDS = (
+    *(run, plan, submit, status, watch, versions),
+    *(retry, cancel, bump, logs, drain, undrain, pause, resume),
+    *(worker, clock, presets, doctor),
+)
+for command in COMMANDS:
     app.command()(command)
 app.add_typer(warm)
 app.add_typer(ledger)

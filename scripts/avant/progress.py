@@ -1,7 +1,7 @@
 """How far an episode is: a live table at a terminal, a line now and then elsewhere."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from types import TracebackType
@@ -50,8 +50,12 @@ class Progress:
 
     def tick(self, overview: Overview, supervisor: Supervisor) -> None:
         """To be called whenever something may have changed."""
+        self.show(overview, [slot.lanes for slot in supervisor.slots])
+
+    def show(self, overview: Overview, slots: Sequence[Collection[str]]) -> None:
+        """Say how far it is, and when it will be done on `slots`, each given as the lanes that it serves."""
         loads = loads_of(overview)
-        left = seconds_left(loads, [slot.lanes for slot in supervisor.slots])
+        left = seconds_left(loads, slots)
         if self._live:
             self._live.update(_table(overview, share_done(loads), left, self._release))
         elif not self._quiet and time.monotonic() - self._said >= QUIET:

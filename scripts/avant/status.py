@@ -1,123 +1,179 @@
-"""`avant status`: which episodes there are, and how far one of them is."""
+"""`avant status`: what the farm is at, and how far one episode is: who does what, for how long, with how much slack."""
 
-from collections import Counter
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
 from pipelines.errors import ConfigurationError
-from scripts.avant import console
-from scripts.avant.console import AsJson, clock_time, data, duration, print_table
+from scripts.avant import console, fleet
+from scripts.avant.console import AsJson, data, duration, print_table
 from scripts.avant.progress import loads_of, speed
 from workers import host
 from workers.eta import seconds_left, share_done
-from workers.lanes import mix
-from workers.ledger import EpisodeView, Ledger, Overview, open_ledger
+from workers.farm import consulted
+from workers.lanes import SlotClass, mix
+from workers.lanes import fleet as slots_of
+from workers.ledger import Ledger, Overview, StepView
 from workers.settings import Settings
 
 
 def status(
     episode: Annotated[str, typer.Argument(help="Show every step of this one.")] = "", as_json: AsJson = False
 ) -> None:
-    """List the episodes, or show how far one is. Reads the ledger and starts nothing."""
-    ledger = open_ledger(Settings().ledger_address)
-    if not episode:
-        _list(ledger, as_json=as_json)
-        return
+    """Show hosts, lanes and episodes, or how far one episode is. Reads the ledger and starts nothing."""
+    with consulted(Settings()) as ledger:
+        if episode:
+            _one(found(ledger, episode), ledger, as_json=as_json)
+        else:
+            _all(ledger, as_json=as_json)
+
+
+def found(ledger: Ledger, episode: str) -> Overview:
+    """How far an episode is. Raises `ConfigurationError` if there is none."""
     overview = ledger.overview(episode)
     if overview is None:
         raise ConfigurationError(f"There is no episode `{episode}`.", hint="`avant status` lists those there are.")
-    if as_json:
-        console.print_json(_data(overview, ledger))
-    else:
-        _print(overview, ledger)
+    return overview
 
 
-def _list(ledger: Ledger, *, as_json: bool) -> None:
-    found = ledger.episodes()
-    if as_json:
-        console.print_json({"episodes": [_row(view, ledger) for view in found]})
-        return
-    print_table(
-        ("episode", "title", "made", "running>", "failed>", "viewers get", "due"),
-        (
-            (
-                row["episode"],
-                row["title"],
-                f"{row['made']} of {row['steps']}",
-                str(row["running"]),
-                str(row["failed"]),
-                row["state"],
-                str(row["deadline"] or "when ready"),
-            )
-            for row in (_row(view, ledger) for view in found)
-        ),
-    )
+def slots(ledger: Ledger) -> tuple[SlotClass, ...]:
+    """The farm's slots; while it has none, those that this machine would have."""
+    return slots_of(ledger.look().slots) or mix(host.processors())
 
 
-def _row(view: EpisodeView, ledger: Ledger) -> dict[str, Any]:
-    ref = ledger.ref(view.episode)
-    overview = ledger.overview(view.episode)
-    states = Counter(step.state for step in overview.steps) if overview else Counter()
-    return {
-        "episode": view.episode,
-        "title": view.title,
-        "steps": states.total(),
-        "made": states["done"],
-        "running": states["running"],
-        "failed": states["failed"] + states["quarantined"],
-        "state": ref.state,
-        "generation": ref.generation,
-        "deadline": clock_time(view.deadline) if view.deadline else None,
-        "submitted_at": clock_time(view.submitted_at),
-    }
-
-
-def _data(overview: Overview, ledger: Ledger) -> dict[str, Any]:
+def described(overview: Overview, ledger: Ledger) -> dict[str, Any]:
+    """All that is known of an episode, for programs."""
     ref = ledger.ref(overview.plan.episode)
     return {
         "episode": overview.plan.episode,
         "title": overview.plan.title,
         "ready": overview.ready,
+        "cancelled": overview.cancelled_at is not None,
         "state": ref.state,
         "generation": ref.generation,
+        "deadline": overview.deadline.isoformat() if overview.deadline else None,
         "share": round(share_done(loads_of(overview)), 4),
-        "steps": [
-            {
-                "id": view.step.id,
-                "label": view.step.label,
-                "lane": view.step.lane,
-                "state": view.state,
-                "progress": view.progress,
-                "attempts": view.attempts,
-                "host": view.host,
-                "fault": {"message": view.fault.message, "hint": view.fault.hint} if view.fault else None,
-            }
-            for view in overview.steps
-        ],
+        "steps": [_step(view, overview) for view in overview.steps],
     }
 
 
-def _print(overview: Overview, ledger: Ledger) -> None:
+def _all(ledger: Ledger, *, as_json: bool) -> None:
+    hosts, lanes = ledger.hosts(), ledger.lanes()
+    episodes = [fleet.episode_row(view, ledger) for view in ledger.episodes()]
+    if as_json:
+        console.print_json(
+            {
+                "hosts": [fleet.host_row(view) for view in hosts],
+                "lanes": [fleet.lane_row(view) for view in lanes],
+                "episodes": episodes,
+            }
+        )
+        return
+    fleet.print_hosts(hosts)
+    fleet.print_lanes(lanes)
+    fleet.print_episodes(episodes)
+
+
+def _one(overview: Overview, ledger: Ledger, *, as_json: bool) -> None:
+    if as_json:
+        console.print_json(described(overview, ledger))
+        return
     print_table(
-        ("step", "lane", "state", "done>", "speed>", "attempt>", "host", "fault"),
-        (
-            (
-                view.step.label,
-                view.step.lane,
-                view.state,
-                f"{view.progress:.0%}",
-                speed(view, overview) if view.state == "running" else "",
-                str(view.attempts or ""),
-                view.host or "",
-                view.fault.message if view.fault and view.state != "done" else "",
-            )
-            for view in overview.steps
-        ),
+        ("step", "state", "done>", "speed>", "attempt>", "host", "age>", "slack>", "because"),
+        (_row(view, overview) for view in overview.steps),
         title=f"{overview.plan.episode}: {overview.plan.title}",
     )
-    loads = loads_of(overview)
-    left = seconds_left(loads, [slot.lanes for slot in mix(host.processors())])
+    for view in overview.stuck:
+        _print_fault(view)
     ref = ledger.ref(overview.plan.episode)
-    ahead = "ready" if overview.ready else f"{share_done(loads):.0%} done, about {duration(left)} of work left here"
-    data.print(f"\n{ahead}; viewers get: {ref.state}, generation {ref.generation}", markup=False)
+    data.print(f"\n{_ahead(overview, ledger)}; viewers get: {ref.state}, generation {ref.generation}", markup=False)
+
+
+def _ahead(overview: Overview, ledger: Ledger) -> str:
+    if overview.ready:
+        return "ready"
+    loads = loads_of(overview)
+    share = f"{share_done(loads):.0%} done"
+    if overview.cancelled_at:
+        return f"cancelled, {share}"
+    if overview.stuck:
+        return f"{share}, {len(overview.stuck)} steps failed and stop {len(overview.stopped)} others"
+    left = seconds_left(loads, [slot.lanes for slot in slots(ledger)])
+    return f"{share}, about {duration(left)} of work left"
+
+
+def _step(view: StepView, overview: Overview) -> dict[str, Any]:
+    age, slack, culprit = _age(view, overview), overview.slack(view), overview.stopped.get(view.step.id)
+    return {
+        "id": view.step.id,
+        "label": view.step.label,
+        "lane": view.step.lane,
+        "state": view.state,
+        "progress": view.progress,
+        "attempts": view.attempts,
+        "host": view.host,
+        "age_s": None if age is None else round(age, 1),
+        "slack_s": None if slack is None else round(slack, 1),
+        "stopped_by": culprit.step.id if culprit else None,
+        "fault": _fault(view),
+    }
+
+
+def _row(view: StepView, overview: Overview) -> tuple[str, ...]:
+    age, slack = _age(view, overview), overview.slack(view)
+    return (
+        view.step.label,
+        view.state,
+        f"{view.progress:.0%}",
+        speed(view, overview) if view.state == "running" else "",
+        str(view.attempts or ""),
+        view.host or "",
+        "" if age is None else duration(age),
+        "" if slack is None else fleet.early(slack),
+        _because(view, overview),
+    )
+
+
+def _because(view: StepView, overview: Overview) -> str:
+    if view.state == "done":
+        return ""
+    if culprit := overview.stopped.get(view.step.id):
+        return f"waits for `{culprit.step.label}`, which failed"
+    return view.fault.message if view.fault else ""
+
+
+def _age(view: StepView, overview: Overview) -> float | None:
+    """Seconds that a step has run, or has waited since its episode was submitted; None of what has ended."""
+    since: Mapping[str, Any] = {
+        "running": view.started_at,
+        "ready": overview.submitted_at,
+        "waiting": overview.submitted_at,
+    }
+    began = since.get(view.state)
+    return (overview.now - began).total_seconds() if began else None
+
+
+def _fault(view: StepView) -> dict[str, str] | None:
+    if view.fault is None:
+        return None
+    return {
+        "class": view.fault.kind,
+        "message": view.fault.message,
+        "hint": view.fault.hint,
+        "who": view.fault.who,
+    }
+
+
+def _print_fault(view: StepView) -> None:
+    fault = view.fault
+    if fault is None:
+        return
+    told = f"\n`{view.step.label}` {view.state} on {view.host or 'its last host'}: {fault.message}"
+    can = {
+        "deliverer": "whoever sent the delivery",
+        "operator": "whoever runs the farm",
+        "us": "whoever develops Avant",
+    }
+    hint = f"\n  {fault.hint}" if fault.hint else ""
+    data.print(f"{told}\n  Can be put right by {can[fault.who]}; then `avant retry`.{hint}", markup=False)

@@ -110,6 +110,15 @@ class Operations(Database):
             for lane in get_args(Lane)
         )
 
+    def whereabouts(self, what: str) -> Mapping[str, frozenset[str]]:
+        """
+        The steps that `what` means, one by its id or those of an episode; by id, the hosts that last had it, or failed.
+        """
+        meant = or_(steps.c.id == what, steps.c.episode == what, steps.c.id.in_(_wanted(what)))
+        with self._read() as connection:
+            rows = connection.execute(select(steps.c.id, steps.c.host, steps.c.failed_on).where(meant)).all()
+        return {row.id: frozenset(filter(None, (row.host, row.failed_on))) for row in rows}
+
     def drain(self, host: str, *, drained: bool) -> HostView:
         """Have a host claim nothing more, or again; how it is then. Raises `ConfigurationError` for an unknown one."""
         with self._write() as connection:

@@ -1,0 +1,39 @@
+"""Which slots a host has, and what they take."""
+
+import pytest
+
+from workers.lanes import HEAVY, LIGHT, fleet, mix, slot_class
+
+
+def shape(number: int, *lanes: str) -> list[tuple[str, tuple[str, ...], int]]:
+    slots = mix(number, lanes) if lanes else mix(number)
+    return [(each.name, each.lanes, slots.count(each)) for each in dict.fromkeys(slots)]
+
+
+def test_a_host_has_a_light_slot_for_every_four_heavy_ones() -> None:
+    """At least one, so that finishing never waits behind encodes."""
+    assert [(number, mix(number).count(HEAVY), mix(number).count(LIGHT)) for number in (1, 4, 8, 9)] == [
+        (1, 1, 1),
+        (4, 4, 1),
+        (8, 8, 2),
+        (9, 9, 2),
+    ]
+
+
+def test_slots_take_only_what_their_host_serves() -> None:
+    """A class without a lane has no slots; where nothing is heavy, all are light."""
+    assert shape(8, "encode", "audio") == [("heavy", ("encode", "audio"), 8)]
+    assert shape(8, "encode", "warm") == [("heavy", ("encode",), 8), ("light", ("warm",), 2)]
+    assert shape(8, "warm") == [("light", ("warm",), 8)]
+    assert shape(1, "package") == [("heavy", ("package",), 1), ("light", ("package",), 1)]
+
+
+def test_slots_that_serve_less_wake_by_the_tickets_of_their_class() -> None:
+    assert HEAVY.only(["encode"]).name == slot_class("heavy").name
+    with pytest.raises(KeyError):
+        slot_class("medium")
+
+
+def test_a_fleet_is_its_slots_one_by_one() -> None:
+    assert fleet({"heavy": 2, "light": 1}) == (HEAVY, HEAVY, LIGHT)
+    assert fleet({}) == ()

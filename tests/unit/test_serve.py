@@ -1,0 +1,38 @@
+"""What a farm's worker must be told before it begins."""
+
+import pytest
+
+from pipelines.errors import ConfigurationError
+from workers.serve import check_addresses
+from workers.settings import Settings
+
+WHOLE = {
+    "ledger_url": "postgresql://l/avant",
+    "broker_url": "redis://b",
+    "s3_endpoint": "http://s",
+}
+
+
+@pytest.mark.parametrize(
+    ("missing", "sentence", "hint"),
+    [
+        (["broker_url"], "Nothing says where the farm has its broker.", "Set AVANT_BROKER_URL."),
+        (["ledger_url"], "Nothing says where the farm has its ledger.", "Set AVANT_LEDGER_URL."),
+        (["s3_endpoint"], "Nothing says where the farm has its object store.", "Set AVANT_S3_ENDPOINT."),
+        (
+            ["s3_endpoint", "broker_url"],
+            "Nothing says where the farm has its broker, object store.",
+            "Set AVANT_BROKER_URL, AVANT_S3_ENDPOINT.",
+        ),
+    ],
+)
+def test_a_worker_says_which_address_is_missing(missing: list[str], sentence: str, hint: str) -> None:
+    """Rather than start parts of its own, in which there will never be any work."""
+    told = {name: value for name, value in WHOLE.items() if name not in missing}
+    with pytest.raises(ConfigurationError) as refused:
+        check_addresses(Settings.model_validate(told))
+    assert (refused.value.message, refused.value.hint) == (sentence, hint)
+
+
+def test_a_worker_that_knows_the_farm_begins() -> None:
+    check_addresses(Settings.model_validate(WHOLE))
