@@ -59,12 +59,14 @@ class Bench:
     #: The slot, and the machine that it is on.
     worker: str
     host: str
+    #: Set when nothing more is to be begun.
+    leaving: Event
     #: Set when the process is to end: the step under way is handed back.
     stopping: Event
 
     def claim(self, slots: SlotClass) -> Held | None:
         """The most urgent step for slots of this class. If there are more, the next slot is woken before we begin."""
-        if self.stopping.is_set():
+        if self.leaving.is_set():
             return None
         taken = time.monotonic()
         claim = self.ledger.claim(

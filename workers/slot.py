@@ -40,7 +40,6 @@ log = structlog.get_logger()
 
 def run_slot(settings: Settings, slots: SlotClass, *, name: str, dispatch: Dispatch) -> None:
     """Take tickets until SIGTERM. `name` tells this slot from all others of the farm."""
-    stopping = Event()
     asked = heard(signal.SIGTERM, FINISH)
     observability.configure(settings)
     broker = open_broker(settings.broker_url or "")
@@ -53,27 +52,29 @@ def run_slot(settings: Settings, slots: SlotClass, *, name: str, dispatch: Dispa
         dispatch=dispatch,
         worker=name,
         host=host.name(),
-        stopping=stopping,
+        leaving=Event(),
+        stopping=Event(),
     )
     actors.declare(broker, slots, bench)
     worker = Worker(broker, worker_threads=1, worker_timeout=POLL)
     worker.queue_prefetch = 1  # by default it would hold a second ticket, which no other slot could take meanwhile
     worker.start()
     log.info("slot.started", slot=name, slots=slots.name)
-    _stop(worker, asked, stopping)
+    _stop(worker, asked, bench)
     log.info("slot.stopped", slot=name)
 
 
-def _stop(worker: Worker, asked: int, stopping: Event) -> None:
+def _stop(worker: Worker, asked: int, bench: Bench) -> None:
     """Wait to be asked, take no more tickets, and return when the step under way has ended or was given up."""
     first = os.read(asked, 1)[0]
+    bench.leaving.set()
     stop = Thread(target=worker.stop, kwargs={"timeout": UNLIMITED}, name="stop", daemon=True)
     stop.start()
     if first == FINISH:
         while stop.is_alive():
             if select.select([asked], [], [], POLL / 1000)[0] and os.read(asked, 1)[0] != FINISH:
                 break
-    stopping.set()
+    bench.stopping.set()
     stop.join(DRAIN)
 
 

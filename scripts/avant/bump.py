@@ -9,7 +9,7 @@ from pipelines.delivery import ReleaseTime
 from pipelines.errors import DeliveryError
 from pipelines.instant import Instant, resolve
 from scripts.avant import console
-from scripts.avant.console import AsJson, clock_time, say
+from scripts.avant.console import AsJson, clock_time, counted, say
 from scripts.avant.retry import Episode
 from workers.farm import consulted
 from workers.settings import Settings
@@ -34,9 +34,9 @@ def bump(
             {"episode": episode, "deadline": due and due.utc.isoformat(), "first": first, "steps": moved}
         )
     elif due:
-        say(f"{episode}: {moved} steps are due by {due.wall} ({clock_time(due.utc)}).")
+        say(f"{episode}: {counted(moved, 'step')} due by {due.wall} ({clock_time(due.utc)}).")
     else:
-        say(f"{episode}: {moved} steps go first.")
+        say(f"{episode}: {counted(moved, 'step')} before everything else.")
 
 
 def read_instant(text: str) -> Instant:

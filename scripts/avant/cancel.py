@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from scripts.avant import console
-from scripts.avant.console import AsJson, say
+from scripts.avant.console import AsJson, counted, say
 from scripts.avant.retry import Episode
 from workers.farm import consulted
 from workers.settings import Settings
@@ -24,10 +24,9 @@ def cancel(
     if as_json:
         console.print_json({"episode": episode, "dry_run": dry_run, **asdict(found)})
         return
-    would = "would be" if dry_run else "are"
-    say(f"{episode}: {len(found.dropped)} steps {would} dropped, {len(found.shared)} go on for other episodes.")
-    if found.stopped:
-        patience = settings.lease_seconds / 3
-        say(f"{len(found.stopped)} {would} stopped within {patience:.0f} s: {', '.join(found.stopped)}.")
+    say(f"{episode}, if it is called off:" if dry_run else f"{episode} is called off:")
+    say(f"  not begun any more: {counted(len(found.dropped), 'step')}")
+    say(f"  stopped within {settings.lease_seconds / 3:.0f} s: {', '.join(found.stopped) or 'nothing'}")
+    say(f"  going on for other episodes: {counted(len(found.shared), 'step')}")
     if found.disarmed:
-        say("Its release would be disarmed." if dry_run else "Its release is disarmed.")
+        say("  its release is disarmed")

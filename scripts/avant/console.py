@@ -59,6 +59,11 @@ def duration(seconds: float) -> str:
     return text.removeprefix("0:").removeprefix("0") if whole < timedelta(hours=1) else text
 
 
+def counted(number: int, what: str) -> str:
+    """`1 step`, `3 steps`."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def size(count: float) -> str:
     """`812 B`, `4.2 MB`, `17.0 GB`: decimal, as networks and stores count."""
     for unit in ("B", "kB", "MB", "GB"):

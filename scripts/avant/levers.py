@@ -6,7 +6,7 @@ import typer
 
 from pipelines.plan import Lane
 from scripts.avant import console
-from scripts.avant.console import AsJson, say
+from scripts.avant.console import AsJson, counted, say
 from workers.farm import consulted
 from workers.settings import Settings
 
@@ -40,7 +40,7 @@ def _hold(host: str, *, drained: bool, as_json: bool) -> None:
     if as_json:
         console.print_json({"host": found.host, "drained": found.drained, "running": found.running})
     elif drained:
-        say(f"{host} claims nothing more; {found.running} steps still run there.")
+        say(f"{host} claims nothing more; {counted(found.running, 'step')} running there.")
     else:
         say(f"{host} claims again.")
 
@@ -54,4 +54,4 @@ def _open(lane: Lane, *, paused: bool, as_json: bool) -> None:
     elif paused:
         say(f"Nobody claims from {lane} any more; {found.running} of its steps still run, {found.ready} wait.")
     else:
-        say(f"{lane} is worked on again; {found.ready} steps are ready.")
+        say(f"{lane} is worked on again; {counted(found.ready, 'step')} ready.")

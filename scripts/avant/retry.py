@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from scripts.avant import console
-from scripts.avant.console import AsJson, say
+from scripts.avant.console import AsJson, counted, say
 from workers.farm import consulted
 from workers.settings import Settings
 
@@ -23,6 +23,6 @@ def retry(
     if as_json:
         console.print_json({"episode": episode, "retried": again})
     elif again:
-        say(f"{episode}: {len(again)} steps are tried again: {', '.join(again)}.")
+        say(f"{episode}: {counted(len(again), 'step')} to be tried again: {', '.join(again)}.")
     else:
         say(f"Nothing of {episode} has failed.")

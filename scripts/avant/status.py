@@ -7,7 +7,7 @@ import typer
 
 from pipelines.errors import ConfigurationError
 from scripts.avant import console, fleet
-from scripts.avant.console import AsJson, data, duration, print_table
+from scripts.avant.console import AsJson, counted, data, duration, print_table
 from scripts.avant.progress import loads_of, speed
 from workers import host
 from workers.eta import seconds_left, share_done
@@ -16,6 +16,13 @@ from workers.lanes import SlotClass, mix
 from workers.lanes import fleet as slots_of
 from workers.ledger import Ledger, Overview, StepView
 from workers.settings import Settings
+
+#: Who can put right what failed, and what is to be done then.
+MENDERS = {
+    "deliverer": "Whoever sent the delivery can put it right; submit it again then.",
+    "operator": "Whoever runs the farm can put it right; `avant retry` it then.",
+    "us": "Whoever develops Avant can put it right; `avant retry` tries it once more.",
+}
 
 
 def status(
@@ -98,7 +105,7 @@ def _ahead(overview: Overview, ledger: Ledger) -> str:
     if overview.cancelled_at:
         return f"cancelled, {share}"
     if overview.stuck:
-        return f"{share}, {len(overview.stuck)} steps failed and stop {len(overview.stopped)} others"
+        return f"{share}, {counted(len(overview.stuck), 'step')} failed, for which {len(overview.stopped)} wait"
     left = seconds_left(loads, [slot.lanes for slot in slots(ledger)])
     return f"{share}, about {duration(left)} of work left"
 
@@ -170,10 +177,5 @@ def _print_fault(view: StepView) -> None:
     if fault is None:
         return
     told = f"\n`{view.step.label}` {view.state} on {view.host or 'its last host'}: {fault.message}"
-    can = {
-        "deliverer": "whoever sent the delivery",
-        "operator": "whoever runs the farm",
-        "us": "whoever develops Avant",
-    }
     hint = f"\n  {fault.hint}" if fault.hint else ""
-    data.print(f"{told}\n  Can be put right by {can[fault.who]}; then `avant retry`.{hint}", markup=False)
+    data.print(f"{told}\n  {MENDERS[fault.who]}{hint}", markup=False)

@@ -78,7 +78,7 @@ def test_status_of_an_episode_says_what_failed_and_who_can_put_it_right(ledger: 
     assert stopped["stopped_by"] == last["stopped_by"] == failed["id"]
     text = avant("status", "e").stdout
     assert "waits for `a`, which failed" in text
-    assert "whoever sent the delivery" in text
+    assert "Whoever sent the delivery can put it right" in text
 
 
 def test_hosts_and_lanes_are_held_by_name(ledger: Ledger) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from workers import serve
 from workers.supervisor import GRACE
 
 ROOT = Path(__file__).parents[2]
@@ -83,9 +84,9 @@ def test_a_unit_starts_a_program_that_we_have(name: str) -> None:
     assert (str(program.parent), program.name in scripts) == ("/opt/avant/.venv/bin", True)
 
 
-def test_workers_have_time_to_give_their_steps_back() -> None:
+def test_workers_have_time_to_finish_and_to_give_the_rest_back() -> None:
     """systemd kills no sooner than the supervisor would."""
-    assert float(read("avant-worker@.service")["TimeoutStopSec"]) > 2 * GRACE
+    assert float(read("avant-worker@.service")["TimeoutStopSec"]) > serve.GRACE + 2 * GRACE
 
 
 def test_users_and_folders_are_as_they_say(tmp_path: Path) -> None:

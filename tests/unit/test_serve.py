@@ -1,9 +1,11 @@
 """What a farm's worker must be told before it begins."""
 
+from pathlib import Path
+
 import pytest
 
 from pipelines.errors import ConfigurationError
-from workers.serve import check_addresses
+from workers.serve import GRACE, check_addresses
 from workers.settings import Settings
 
 WHOLE = {
@@ -36,3 +38,8 @@ def test_a_worker_says_which_address_is_missing(missing: list[str], sentence: st
 
 def test_a_worker_that_knows_the_farm_begins() -> None:
     check_addresses(Settings.model_validate(WHOLE))
+
+
+def test_operators_are_told_the_grace_time_that_there_is() -> None:
+    page = (Path(__file__).parents[2] / "docs/operating/workers.md").read_text()
+    assert f"`--grace` seconds (default {GRACE:.0f})" in page
