@@ -1,17 +1,20 @@
 """`avant status`: what the farm is at, and how far one episode is: who does what, for how long, with how much slack."""
 
+import random
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
 
 from pipelines.errors import ConfigurationError
 from scripts.avant import console, fleet
-from scripts.avant.console import AsJson, counted, data, duration, print_table
+from scripts.avant.console import AsJson, clock_time, counted, data, duration, print_table
 from scripts.avant.progress import loads_of, speed
 from workers import host
-from workers.eta import seconds_left, share_done
+from workers.eta import share_done
 from workers.farm import consulted
+from workers.forecast import Forecast, forecast
 from workers.lanes import SlotClass, mix
 from workers.lanes import fleet as slots_of
 from workers.ledger import Ledger, Overview, StepView
@@ -49,9 +52,20 @@ def slots(ledger: Ledger) -> tuple[SlotClass, ...]:
     return slots_of(ledger.look().slots) or mix(host.processors())
 
 
+def forecast_of(overview: Overview, ledger: Ledger) -> Forecast | None:
+    """When it will be ready, if nothing else fails or is submitted; None: not without somebody."""
+    if overview.stuck or (overview.cancelled_at and not overview.ready):
+        return None
+    paused = {view.lane for view in ledger.lanes() if view.paused}
+    served = [set(slot.lanes) - paused for slot in slots(ledger)]
+    # The same state of the farm gives the same answer: whoever asks twice sees what has changed.
+    chance = random.Random(overview.plan.version)  # noqa: S311 - nothing here is secret
+    return forecast(ledger.queue(overview.plan.episode), served, ledger.paces(), chance)
+
+
 def described(overview: Overview, ledger: Ledger) -> dict[str, Any]:
     """All that is known of an episode, for programs."""
-    ref = ledger.ref(overview.plan.episode)
+    ref, ahead = ledger.ref(overview.plan.episode), forecast_of(overview, ledger)
     return {
         "episode": overview.plan.episode,
         "title": overview.plan.title,
@@ -61,6 +75,7 @@ def described(overview: Overview, ledger: Ledger) -> dict[str, Any]:
         "generation": ref.generation,
         "deadline": overview.deadline.isoformat() if overview.deadline else None,
         "share": round(share_done(loads_of(overview)), 4),
+        "ready_in_s": {"p50": round(ahead.p50, 1), "p95": round(ahead.p95, 1)} if ahead else None,
         "steps": [_step(view, overview) for view in overview.steps],
     }
 
@@ -106,8 +121,11 @@ def _ahead(overview: Overview, ledger: Ledger) -> str:
         return f"cancelled, {share}"
     if overview.stuck:
         return f"{share}, {counted(len(overview.stuck), 'step')} failed, for which {len(overview.stopped)} wait"
-    left = seconds_left(loads, [slot.lanes for slot in slots(ledger)])
-    return f"{share}, about {duration(left)} of work left"
+    ahead = forecast_of(overview, ledger)
+    if ahead is None:
+        return f"{share}; what is left is in lanes that are paused or that no slot serves"
+    likely, late = (clock_time(overview.now + timedelta(seconds=each)) for each in (ahead.p50, ahead.p95))
+    return f"{share}, ready in {duration(ahead.p50)}, at {likely} (p50), or {duration(ahead.p95)}, at {late} (p95)"
 
 
 def _step(view: StepView, overview: Overview) -> dict[str, Any]:

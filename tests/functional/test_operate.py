@@ -293,6 +293,29 @@ def test_slack_is_what_is_left_until_a_step_must_begin(ledger: Ledger) -> None:
     assert view(ledger, "bulk").slack(view(ledger, "bulk").steps[0]) is None
 
 
+def test_a_forecast_knows_the_queue_and_what_steps_took(ledger: Ledger) -> None:
+    """Ours, and what of others runs or goes before; not what comes after, or will never come."""
+    ledger.submit(plan("bulk", [step("busy"), step("after")]), deadline=None)
+    claimed(ledger)
+    ledger.submit(plan("urgent", [step("before")]), deadline=SOON)
+    ledger.submit(plan("e", [step("a"), step("b"), step("bad")]), deadline=LATER)
+    for _ in range(2):
+        held = claimed(ledger)
+        ledger.commit(held.step.id, held.token, made(held.step))
+    held = claimed(ledger)
+    ledger.renew(held.step.id, held.token, progress=0.25, lease_seconds=30)
+    queue = {one.step.label: one for one in ledger.queue("e")}
+    assert {label: one.ours for label, one in queue.items()} == {
+        "busy": False, "a": True, "b": True, "bad": True, "e-verified": True,
+    }  # fmt: skip
+    assert queue["a"].progress == 0.25
+    assert queue["a"].elapsed > 0
+    assert queue["b"].elapsed == 0
+    assert [pace.sort for pace in ledger.paces()] == [("compose",)] * 2
+    assert all(0 < pace.ratio < 60 for pace in ledger.paces())
+    assert ledger.queue("nobody") == ()
+
+
 def test_levers_pulled_at_once_wait_for_nobody_in_a_circle(server: Postgres) -> None:
     """Among claims, commits and failures of the same steps: the server ends none of them."""
     address = server.ledger()

@@ -81,6 +81,18 @@ def test_status_of_an_episode_says_what_failed_and_who_can_put_it_right(ledger: 
     assert "Whoever sent the delivery can put it right" in text
 
 
+def test_status_of_an_episode_says_when_it_will_be_ready(ledger: Ledger) -> None:
+    """Likely, and with 95 % certainty; not while something failed, or a lane that it needs is paused."""
+    assert told("status", "e")["ready_in_s"] is None
+    ledger.retry("e")
+    found = told("status", "e")["ready_in_s"]
+    assert 0 < found["p50"] <= found["p95"] < 60
+    assert "(p95)" in avant("status", "e").stdout
+    ledger.pause_lane("control", paused=True)
+    assert told("status", "e")["ready_in_s"] is None
+    assert "paused" in avant("status", "e").stdout
+
+
 def test_hosts_and_lanes_are_held_by_name(ledger: Ledger) -> None:
     assert told("drain", "h") == {"host": "h", "drained": True, "running": 1}
     assert told("undrain", "h")["drained"] is False

@@ -6,6 +6,7 @@ SQL through SQLAlchemy's expressions: SQLite embedded, PostgreSQL for a farm; on
 
 from workers.ledger.database import connect
 from workers.ledger.faults import explained
+from workers.ledger.history import Histories
 from workers.ledger.look import Look, Looks
 from workers.ledger.operate import Cancelled, HostView, LaneView, Operations
 from workers.ledger.recovery import Recoveries
@@ -34,7 +35,7 @@ __all__ = [
 ]
 
 
-class Ledger(Submissions, Work, Operations, Looks, Refs, Recoveries, Views):
+class Ledger(Submissions, Work, Operations, Looks, Refs, Recoveries, Views, Histories):
     """One connection pool, and everything that is asked of it. Safe for use by several threads."""
 
 

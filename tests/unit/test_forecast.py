@@ -1,0 +1,77 @@
+"""When an episode will be ready: drawn from what steps really took, on the slots there are."""
+
+import random
+from collections.abc import Sequence
+
+import pytest
+
+from tests.fakes.farm import encode, step
+from workers.forecast import Forecast, Pace, Queued, forecast, sort_of
+
+HEAVY, LIGHT = ("encode", "audio"), ("package", "warm", "control")
+AS_ESTIMATED = [Pace(sort=("compose",), ratio=1.0)] * 5
+
+
+def asked(queue: Sequence[Queued], slots: int = 1, paces: Sequence[Pace] = AS_ESTIMATED) -> Forecast:
+    found = forecast(queue, [HEAVY] * slots + [LIGHT], paces, random.Random(1))
+    assert found
+    return found
+
+
+def queued(name: str, *, key: float = 0.0, ours: bool = True, progress: float = 0.0, elapsed: float = 0.0) -> Queued:
+    return Queued(step=step(name), key=key, ours=ours, progress=progress, elapsed=elapsed)
+
+
+def test_steps_that_take_what_they_always_took_leave_no_doubt() -> None:
+    """Three steps of a second, on one slot and on two."""
+    queue = [queued(name) for name in "abc"]
+    assert asked(queue) == Forecast(p50=pytest.approx(3), p95=pytest.approx(3))
+    assert asked(queue, slots=2).p95 == pytest.approx(2)
+
+
+def test_what_varied_will_vary() -> None:
+    """One in five took five times as long: the likely end is earlier than the certain one."""
+    paces = [Pace(sort=("compose",), ratio=ratio) for ratio in (1, 1, 1, 1, 5)]
+    found = asked([queued(str(n)) for n in range(10)], paces=paces)
+    assert 12 < found.p50 < 25
+    assert found.p50 + 5 < found.p95 <= 50
+
+
+def test_what_is_more_urgent_goes_first() -> None:
+    """Also when it is another episode's; what is less urgent only if it runs already."""
+    queue = [queued("a", key=5), queued("urgent", key=1, ours=False), queued("bulk", key=9, ours=False)]
+    assert asked(queue).p50 == pytest.approx(2)
+    running = queued("bulk", key=9, ours=False, progress=0.5, elapsed=30)
+    assert asked([queued("a", key=5), running]).p50 == pytest.approx(31)
+
+
+def test_measurements_of_the_same_sort_count_most() -> None:
+    """Then those of the same kind, then all there are."""
+    chunk = Queued(step=encode("chunk", ["90p", "180p"]), key=0, ours=True)
+    same = [Pace(sort=sort_of(chunk.step), ratio=2.0)] * 5
+    kind = [Pace(sort=("encode", "slow", "1080p"), ratio=7.0)] * 5
+    rest = [Pace(sort=("audio", "aac"), ratio=9.0)] * 50
+    assert asked([chunk], paces=[*same, *kind, *rest]).p50 == pytest.approx(2)
+    assert asked([chunk], paces=[*kind, *rest]).p50 == pytest.approx(7)
+    assert asked([chunk], paces=rest).p50 == pytest.approx(9)
+    assert asked([chunk], paces=[]).p50 == pytest.approx(1)
+
+
+def test_a_step_waits_for_what_it_needs() -> None:
+    first = step("first")
+    queue = [
+        Queued(step=step("second", lane="package", needs=[first]), key=0, ours=True),
+        Queued(step=first, key=1, ours=True),
+    ]
+    assert asked(queue).p50 == pytest.approx(2)
+
+
+def test_what_nobody_serves_is_never_ready() -> None:
+    assert forecast([queued("a")], [LIGHT], AS_ESTIMATED, random.Random(1)) is None
+    assert forecast([], [], [], random.Random(1)) == Forecast(p50=0, p95=0)
+
+
+def test_sorts_are_told_apart_by_what_makes_them_slow() -> None:
+    """The encoder's setting and the rungs."""
+    assert sort_of(encode("x", ["180p", "90p"])) == ("encode", "fast", "90p", "90p")
+    assert sort_of(step("y")) == ("compose",)

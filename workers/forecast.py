@@ -1,0 +1,119 @@
+"""
+When will an episode be ready, likely and at the latest? Its steps and those that go before them, laid out on the
+farm's slots again and again, each time with durations drawn from what steps like them really took.
+
+Pure. What a step takes is measured by what it is (which encoder setting, which rungs, which codec) over all hosts that
+did such steps, so that a mix of fast and slow hosts is in the draw as it is in the farm.
+"""
+
+import random
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import quantiles
+
+from pipelines.audio import AudioJob
+from pipelines.encode import EncodeJob
+from pipelines.plan import Step
+from workers.eta import TELLING
+from workers.schedule import Task, schedule
+
+#: How often the future is drawn; the 95th percentile of it is then known to a few per cent.
+DRAWS = 60
+#: So many measurements of the very same sort of step say more than many of others.
+ENOUGH = 5
+
+Sort = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queued:
+    """A step that is not done, of the episode that is asked about or of another."""
+
+    step: Step
+    #: Lowest goes first.
+    key: float
+    ours: bool
+    #: Share of it that is done, and seconds that it has run; zero when it does not run.
+    progress: float = 0.0
+    elapsed: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """What one step took that is done."""
+
+    sort: Sort
+    #: Seconds for each estimated second.
+    ratio: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """Seconds from now until an episode is ready: as likely before as after, and with 95 % certainty."""
+
+    p50: float
+    p95: float
+
+
+def sort_of(step: Step) -> Sort:
+    """What a step has in common with those that take as long for each estimated second."""
+    job = step.job
+    match job:
+        case EncodeJob():
+            return ("encode", job.speed, *sorted(f"{rung.height}p" for rung in job.rungs))
+        case AudioJob():
+            return ("audio", job.variant.codec)
+        case _:
+            return (job.kind,)
+
+
+def forecast(
+    queue: Sequence[Queued], slots: Sequence[Collection[str]], paces: Sequence[Pace], chance: random.Random
+) -> Forecast | None:
+    """When the last of our steps in `queue` ends on `slots`, each given as the lanes that it serves; None: never."""
+    if not any(one.ours for one in queue):
+        return Forecast(p50=0.0, p95=0.0)
+    drawn = _Drawn(paces, chance)
+    makers = {made: one.step.id for one in queue for made in one.step.makes}
+    ends = []
+    for _ in range(DRAWS):
+        spans = schedule([_task(one, drawn.seconds(one), makers) for one in queue], slots)
+        ours = [spans.get(one.step.id) for one in queue if one.ours]
+        if None in ours:
+            return None
+        ends.append(max(span.end for span in ours if span))
+    parts = quantiles(ends, n=20, method="inclusive")
+    return Forecast(p50=parts[9], p95=parts[18])
+
+
+class _Drawn:
+    """Durations, drawn from measurements of the same sort, else of the same kind, else of all."""
+
+    def __init__(self, paces: Sequence[Pace], chance: random.Random) -> None:
+        self._chance = chance
+        self._pools: dict[Sort, list[float]] = defaultdict(list)
+        for pace in paces:
+            for pool in {pace.sort, pace.sort[:1], ()}:
+                self._pools[pool].append(pace.ratio)
+
+    def seconds(self, one: Queued) -> float:
+        """What is left of a step; one that is well under way is judged by itself."""
+        if one.progress >= TELLING and one.elapsed > 0:
+            return one.elapsed * (1 - one.progress) / one.progress
+        return max(0.1, one.step.cost * self._ratio(sort_of(one.step)) - one.elapsed)
+
+    def _ratio(self, sort: Sort) -> float:
+        pools = (self._pools.get(pool, []) for pool in (sort, sort[:1], ()))
+        pool = next((pool for pool in pools if len(pool) >= ENOUGH), None) or self._pools.get(())
+        return self._chance.choice(pool) if pool else 1.0
+
+
+def _task(one: Queued, seconds: float, makers: Mapping[str, str]) -> Task:
+    return Task(
+        id=one.step.id,
+        lane=one.step.lane,
+        key=(one.elapsed == 0, one.key),
+        seconds=seconds,
+        needs={makers[need] for need in one.step.needs if need in makers},
+    )
