@@ -4,10 +4,13 @@ Which steps a slot may take, and how many slots of which class a machine has.
 Each class has one queue of tickets, and each slot serves one class: a worker that listened to two queues would hold a
 ticket of one hostage while it works for the other. Light slots never take heavy work, so that finishing an urgent
 episode never waits behind an encode; heavy slots also finish, so that no processor idles at the end of an episode.
+
+Slots of a host that serves only some lanes are a class of their own, `heavy.encode.audio`: with others' tickets they
+could do nothing.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import get_args
 
 from pipelines.plan import Lane
@@ -27,24 +30,33 @@ class SlotClass:
         return sum(by_lane.get(lane, 0) for lane in self.lanes)
 
     def only(self, lanes: Collection[Lane]) -> "SlotClass":
-        """The same slots, taking nothing but what is of `lanes`."""
-        return replace(self, lanes=tuple(lane for lane in self.lanes if lane in lanes))
+        """Slots that take of `lanes` what these take."""
+        left = tuple(lane for lane in self.lanes if lane in lanes)
+        return self if left == self.lanes else SlotClass(name=".".join((self.name, *left)), lanes=left)
+
+    @property
+    def heavy(self) -> bool:
+        """Whether they take a processor for long."""
+        return self.name.partition(".")[0] == HEAVY.name
 
 
 HEAVY = SlotClass(name="heavy", lanes=("encode", "audio", "package", "control"))
 #: Warming is hours of waiting for a network: it never occupies a heavy slot.
 LIGHT = SlotClass(name="light", lanes=("package", "control", "warm"))
+#: Of hosts that serve all lanes.
 CLASSES = (HEAVY, LIGHT)
 
 
 def fleet(slots: Mapping[str, int]) -> tuple[SlotClass, ...]:
     """So many slots of each class, one by one."""
-    return tuple(known for known in CLASSES for _ in range(slots.get(known.name, 0)))
+    return tuple(slot_class(name) for name, number in slots.items() for _ in range(number))
 
 
 def slot_class(name: str) -> SlotClass:
     """The class of that name. Raises `KeyError`."""
-    return {known.name: known for known in CLASSES}[name]
+    whole, *lanes = name.split(".")
+    known = {each.name: each for each in CLASSES}[whole]
+    return known.only([lane for lane in LANES if lane in lanes]) if lanes else known
 
 
 def mix(number: int, lanes: Collection[Lane] = LANES) -> tuple[SlotClass, ...]:

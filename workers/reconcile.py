@@ -6,7 +6,7 @@ many finds nothing to do.
 """
 
 from workers.broker import Tickets
-from workers.lanes import CLASSES
+from workers.lanes import slot_class
 from workers.ledger import Ledger, Look
 from workers.ledger.migrate import HEAD, unknown
 
@@ -33,6 +33,7 @@ def wake(ledger: Ledger, tickets: Tickets) -> None:
 
 
 def _top_up(look: Look, tickets: Tickets) -> None:
-    for slots in CLASSES:
+    for name, existing in look.slots.items():
+        slots = slot_class(name)
         if waiting := slots.ready(look.ready):
-            tickets.top_up(slots, ready=waiting, existing=look.slots.get(slots.name, 0))
+            tickets.top_up(slots, ready=waiting, existing=existing)

@@ -51,7 +51,7 @@ def serve(
             closing(open_ledger(settings.ledger_address)) as ledger,
             Supervisor(settings, ledger, slots=slots, module=module) as crew,
         ):
-            log.info("worker.started", slots=[each.name for each in slots], lanes=[list(each.lanes) for each in slots])
+            log.info("worker.started", slots=[each.name for each in slots])
             while not _told(asked):
                 host.check_room(settings.home)
                 crew.poll()

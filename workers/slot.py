@@ -19,7 +19,7 @@ from dramatiq import Worker
 from workers import actors, host, observability
 from workers.bench import Bench, Dispatch
 from workers.broker import Tickets, open_broker
-from workers.lanes import HEAVY, LANES, SlotClass, slot_class
+from workers.lanes import SlotClass, slot_class
 from workers.ledger import open_ledger
 from workers.settings import Settings
 from workers.store import names, open_store
@@ -97,7 +97,6 @@ def main(dispatch: Dispatch) -> None:
     """Read argv and run a slot on `dispatch`."""
     parser = argparse.ArgumentParser(description="The process of one slot; a supervisor starts it.")
     parser.add_argument("--slots", type=slot_class, required=True)
-    parser.add_argument("--lanes", type=lambda text: text.split(","), default=LANES)
     parser.add_argument("--name", required=True)
     parser.add_argument("--parent", type=int, required=True)
     asked = parser.parse_args()
@@ -106,9 +105,9 @@ def main(dispatch: Dispatch) -> None:
     # A parent that died before the kernel was told to tell us would leave us here for ever.
     if os.getppid() != asked.parent:
         return
-    if asked.slots == HEAVY:
+    if asked.slots.heavy:
         os.nice(5)  # services, finishing work and the person at the terminal go before encodes
-    run_slot(settings, asked.slots.only(asked.lanes), name=asked.name, dispatch=dispatch)
+    run_slot(settings, asked.slots, name=asked.name, dispatch=dispatch)
     os.close(alive)
 
 

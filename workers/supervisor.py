@@ -173,8 +173,7 @@ class _Slot:
     def __init__(self, settings: Settings, slots: SlotClass, name: str, module: str) -> None:
         self.name = name
         self._log = settings.home / "logs" / f"{name.rpartition('/')[2]}.log"
-        self._argv = [sys.executable, "-m", module, "--slots", slots.name, "--lanes", ",".join(slots.lanes)]
-        self._argv += ["--name", name, "--parent", str(os.getpid())]
+        self._argv = [sys.executable, "-m", module, "--slots", slots.name, "--name", name, "--parent", str(os.getpid())]
         self._environment = {**os.environ, **settings.environment(), **DRAMATIQ}
         self._quick_deaths = 0
         self._restart_at: float | None = None

@@ -154,7 +154,7 @@ def test_a_host_does_what_its_lanes_are(settings: Settings, ledger: Ledger, stac
     ledger.submit(plan("e", [step("a"), step("b", lane="audio"), step("c", lane="package")]), deadline=None)
     worker = at_work(settings, stack, lanes="audio")
     until(lambda: state(ledger, "b") == "done")
-    assert ledger.look().slots == {"heavy": 1}
+    assert ledger.look().slots == {"heavy.audio": 1}
     worker.tell()
     assert worker.ended() == 0
     assert [one.state for one in view(ledger).steps] == ["ready", "done", "ready", "waiting"]

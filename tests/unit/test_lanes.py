@@ -2,7 +2,7 @@
 
 import pytest
 
-from workers.lanes import HEAVY, LIGHT, fleet, mix, slot_class
+from workers.lanes import HEAVY, LANES, LIGHT, fleet, mix, slot_class
 
 
 def shape(number: int, *lanes: str) -> list[tuple[str, tuple[str, ...], int]]:
@@ -22,18 +22,29 @@ def test_a_host_has_a_light_slot_for_every_four_heavy_ones() -> None:
 
 def test_slots_take_only_what_their_host_serves() -> None:
     """A class without a lane has no slots; where nothing is heavy, all are light."""
-    assert shape(8, "encode", "audio") == [("heavy", ("encode", "audio"), 8)]
-    assert shape(8, "encode", "warm") == [("heavy", ("encode",), 8), ("light", ("warm",), 2)]
-    assert shape(8, "warm") == [("light", ("warm",), 8)]
-    assert shape(1, "package") == [("heavy", ("package",), 1), ("light", ("package",), 1)]
+    assert shape(8, "encode", "audio") == [("heavy.encode.audio", ("encode", "audio"), 8)]
+    assert shape(8, "encode", "warm") == [
+        ("heavy.encode", ("encode",), 8),
+        ("light.warm", ("warm",), 2),
+    ]
+    assert shape(8, "warm") == [("light.warm", ("warm",), 8)]
+    assert shape(1, "package") == [
+        ("heavy.package", ("package",), 1),
+        ("light.package", ("package",), 1),
+    ]
 
 
-def test_slots_that_serve_less_wake_by_the_tickets_of_their_class() -> None:
-    assert HEAVY.only(["encode"]).name == slot_class("heavy").name
+def test_slots_that_serve_less_have_tickets_of_their_own() -> None:
+    """With others' they could do nothing. Their name says all that another process needs to know."""
+    some = HEAVY.only(["audio", "encode", "warm"])
+    assert (some.name, some.heavy, LIGHT.only(["warm"]).heavy) == ("heavy.encode.audio", True, False)
+    assert slot_class(some.name) == some
+    assert HEAVY.only(LANES) is HEAVY
     with pytest.raises(KeyError):
         slot_class("medium")
 
 
 def test_a_fleet_is_its_slots_one_by_one() -> None:
     assert fleet({"heavy": 2, "light": 1}) == (HEAVY, HEAVY, LIGHT)
+    assert fleet({"light.warm": 1}) == (LIGHT.only(["warm"]),)
     assert fleet({}) == ()
