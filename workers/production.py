@@ -14,7 +14,7 @@ from pipelines.plan import Plan
 from pipelines.release import Ref
 from workers import clock, host
 from workers.farm import Farm
-from workers.ledger import Overview, Release, StepView, Submitted
+from workers.ledger import Ledger, Overview, Release, StepView, Submitted
 from workers.submission import Order, planned
 from workers.supervisor import Supervisor, sweep
 
@@ -63,8 +63,7 @@ def work(plan: Plan, farm: Farm, slots: int | None, tick: Callable[[Overview, Su
     when operators let this host do nothing.
     """
     settings = farm.settings.model_copy(update={"slots": slots or farm.settings.slots})
-    if host.name() in farm.ledger.look().drained:
-        raise ConfigurationError(f"This host, `{host.name()}`, is drained.", hint=f"`avant undrain {host.name()}`.")
+    check_open(farm.ledger)
     with Supervisor(settings, farm.ledger) as supervisor:
         farm.wait()
         announce(plan, farm)
@@ -79,6 +78,12 @@ def work(plan: Plan, farm: Farm, slots: int | None, tick: Callable[[Overview, Su
                 return overview
             _give_up_if_stuck(overview)
             time.sleep(INTERVAL)
+
+
+def check_open(ledger: Ledger) -> None:
+    """Raise `ConfigurationError` if this host is drained: whoever is at the terminal would wait in vain."""
+    if host.name() in ledger.look().drained:
+        raise ConfigurationError(f"This host, `{host.name()}`, is drained.", hint=f"`avant undrain {host.name()}`.")
 
 
 def tidy(farm: Farm) -> None:

@@ -10,7 +10,9 @@ import pytest
 from pipelines.errors import ConfigurationError, DeliveryError, Interrupted, StoreError, ToolError
 from tests.fakes.farm import MEBIBYTE, claim, claimed, made, plan, step
 from tests.fakes.postgres import Postgres
+from workers import host
 from workers.ledger import Ledger, Overview, Release, open_ledger
+from workers.production import check_open
 
 SOON = datetime.now(UTC) + timedelta(hours=1)
 LATER = SOON + timedelta(hours=5)
@@ -34,9 +36,9 @@ def states(ledger: Ledger, episode: str = "e") -> list[str]:
     return [one.state for one in view(ledger, episode).steps]
 
 
-def labels(ledger: Ledger, host: str = "h") -> list[str]:
+def labels(ledger: Ledger) -> list[str]:
     order = []
-    while found := claim(ledger, host=host):
+    while found := claim(ledger):
         order.append(found.step.label)
     return order
 
@@ -62,6 +64,16 @@ def test_a_drained_host_claims_nothing_and_finishes_what_it_has(ledger: Ledger) 
     assert claim(ledger) is None
     assert not ledger.drain("h", drained=False).drained
     assert claimed(ledger).step.label == "c"
+
+
+def test_a_run_on_a_drained_host_says_so(ledger: Ledger) -> None:
+    """Rather than wait for slots that it may not have."""
+    ledger.enrol(host.name(), memory=1, slots=[])
+    check_open(ledger)
+    ledger.drain(host.name(), drained=True)
+    with pytest.raises(ConfigurationError, match="is drained") as raised:
+        check_open(ledger)
+    assert raised.value.hint == f"`avant undrain {host.name()}`."
 
 
 def test_a_host_that_is_not_known_can_not_be_drained(ledger: Ledger) -> None:
@@ -228,7 +240,7 @@ def test_a_bump_reaches_steps_that_another_plan_makes(ledger: Ledger) -> None:
 
 
 def test_a_tool_that_failed_is_tried_on_another_host_first(ledger: Ledger) -> None:
-    """Its own host goes on with other work meanwhile, and gets it back when it is the only one."""
+    """Its own host goes on with other work meanwhile."""
     ledger.enrol("other", memory=1000, slots=["heavy"])
     ledger.submit(plan("e", [step("a"), step("b")]), deadline=None)
     failed(ledger, ToolError("x"))

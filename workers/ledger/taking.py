@@ -66,7 +66,8 @@ def take(connection: Connection, lanes: tuple[Lane, ...], taker: Taker) -> Row[A
     found = connection.execute(HOST, {"host": taker.host}).first()
     if found is None:
         raise ConfigurationError(
-            f"Host `{taker.host}` is not in the ledger.", hint="Start its workers with `avant run`."
+            f"Host `{taker.host}` is not in the ledger.",
+            hint="Start its workers: `avant run`, or `avant worker` on a farm.",
         )
     if found.schema != HEAD:
         raise unknown(found.schema)
