@@ -14,7 +14,7 @@ from contextlib import closing
 import structlog
 
 from pipelines.errors import ConfigurationError
-from workers import broker, host
+from workers import broker, host, observability
 from workers.farm import explaining
 from workers.lanes import SlotClass
 from workers.ledger import open_ledger
@@ -44,9 +44,10 @@ def serve(
     schema; `HostError` when slots can't live or the disk is full.
     """
     check_addresses(settings)
+    observability.configure(settings)
     asked = heard(signal.SIGTERM, signal.SIGINT)
     with explaining():
-        _check_services(settings)
+        _check(settings)
         with (
             closing(open_ledger(settings.ledger_address)) as ledger,
             Supervisor(settings, ledger, slots=slots, module=module) as crew,
@@ -68,8 +69,10 @@ def check_addresses(settings: Settings) -> None:
         raise ConfigurationError(f"Nothing says where the farm has its {what}.", hint=f"Set {variables}.")
 
 
-def _check_services(settings: Settings) -> None:
-    """Raise `ConfigurationError` or `StoreError` unless store, broker and secrets are what steps will need."""
+def _check(settings: Settings) -> None:
+    """Raise an error of ours unless disk, secrets, store and broker are what steps will need."""
+    settings.home.mkdir(parents=True, exist_ok=True)
+    host.check_room(settings.home)
     names(settings)
     with closing(open_store(settings)) as store:
         store.check_conditional_writes()

@@ -6,7 +6,7 @@ import typer
 
 from pipelines.plan import Lane
 from presets.document import nearest
-from workers import host, observability, serve
+from workers import host, serve
 from workers.lanes import LANES, mix
 from workers.settings import Settings
 
@@ -34,5 +34,4 @@ def worker(
     """Do a farm's work on this host until SIGTERM, which lets running steps finish; a second one hands them back."""
     served = _lanes(lanes)
     settings = Settings()
-    observability.configure(settings)
     serve.serve(settings, mix(slots or settings.slots or host.processors(), served), grace=grace)

@@ -3,11 +3,9 @@
 import sys
 
 from workers.lanes import mix
-from workers.observability import configure
 from workers.serve import serve
 from workers.settings import Settings
 
 if __name__ == "__main__":
     grace, lanes = sys.argv[1:]
-    configure(Settings())
     serve(Settings(), mix(1, lanes.split(",")), grace=float(grace), module="tests.fakes.slot")

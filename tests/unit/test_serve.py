@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from pipelines.errors import ConfigurationError
+from scripts.avant.__main__ import app
 from workers.serve import GRACE, check_addresses
 from workers.settings import Settings
 
@@ -43,3 +45,18 @@ def test_a_worker_that_knows_the_farm_begins() -> None:
 def test_operators_are_told_the_grace_time_that_there_is() -> None:
     page = (Path(__file__).parents[2] / "docs/operating/workers.md").read_text()
     assert f"`--grace` seconds (default {GRACE:.0f})" in page
+
+
+def test_the_units_options_are_understood(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As deploy/systemd/avant-worker@.service and its worker.env give them: only the addresses are missing here."""
+    for name in WHOLE:
+        monkeypatch.delenv(f"AVANT_{name.upper()}", raising=False)
+    words = ["worker", "--slots", "8", "--lanes", "encode, audio", "--grace", "60"]
+    with pytest.raises(ConfigurationError, match="its broker, ledger, object store"):
+        CliRunner().invoke(app, words, catch_exceptions=False)
+
+
+def test_a_lane_that_there_is_not_is_not_understood() -> None:
+    ended = CliRunner().invoke(app, ["worker", "--lanes", "encod"])
+    assert ended.exit_code == 2
+    assert "did you mean `encode`?" in ended.stderr
