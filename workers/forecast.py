@@ -12,40 +12,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import quantiles
 
-from pipelines.audio import AudioJob
-from pipelines.encode import EncodeJob
-from pipelines.plan import Step
 from workers.eta import TELLING
+from workers.pace import Pace, Queued, Sort, sort_of
 from workers.schedule import Task, schedule
 
 #: How often the future is drawn; the 95th percentile of it is then known to a few per cent.
 DRAWS = 60
 #: So many measurements of the very same sort of step say more than many of others.
 ENOUGH = 5
-
-Sort = tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Queued:
-    """A step that is not done, of the episode that is asked about or of another."""
-
-    step: Step
-    #: Lowest goes first.
-    key: float
-    ours: bool
-    #: Share of it that is done, and seconds that it has run; zero when it does not run.
-    progress: float = 0.0
-    elapsed: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
-    """What one step took that is done."""
-
-    sort: Sort
-    #: Seconds for each estimated second.
-    ratio: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,18 +28,6 @@ class Forecast:
 
     p50: float
     p95: float
-
-
-def sort_of(step: Step) -> Sort:
-    """What a step has in common with those that take as long for each estimated second."""
-    job = step.job
-    match job:
-        case EncodeJob():
-            return ("encode", job.speed, *sorted(f"{rung.height}p" for rung in job.rungs))
-        case AudioJob():
-            return ("audio", job.variant.codec)
-        case _:
-            return (job.kind,)
 
 
 def forecast(

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from pipelines import errors
-from pipelines.errors import AvantError, ConfigurationError, ToolError
+from pipelines.errors import AvantError, ConfigurationError, Interrupted, ToolError
 from pipelines.plan import Plan
 from pipelines.release import Ref
 from workers import clock, host
@@ -109,7 +109,9 @@ def seconds_taken(overview: Overview, now: datetime) -> dict[str, float]:
 
 
 def standstill(overview: Overview) -> AvantError | None:
-    """The error of what failed for good, once nothing else of the episode can go on."""
+    """The error of what failed for good, once nothing else of the episode can go on; or that it was called off."""
+    if overview.cancelled_at:
+        return Interrupted(f"`{overview.plan.episode}` was cancelled.", hint="Submit it again to have it made.")
     moving = any(view.state in ("running", "ready") for view in overview.steps)
     return _error_of(overview.stuck[0]) if overview.stuck and not moving else None
 

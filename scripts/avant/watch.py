@@ -4,7 +4,6 @@ import time
 
 import typer
 
-from pipelines.errors import Interrupted
 from pipelines.instant import Instant
 from scripts.avant import console
 from scripts.avant.console import AsJson, clock_time, say
@@ -40,8 +39,6 @@ def _followed(ledger: Ledger, episode: str, *, quiet: bool) -> Overview:
     due = Instant(utc=overview.deadline, wall=clock_time(overview.deadline)) if overview.deadline else None
     with Progress(due, quiet=quiet) as progress:
         while not overview.ready:
-            if overview.cancelled_at:
-                raise Interrupted(f"`{episode}` was cancelled.", hint="Submit it again to have it made.")
             if error := standstill(overview):
                 raise error
             progress.show(overview, [slot.lanes for slot in slots(ledger)])

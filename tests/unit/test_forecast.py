@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import pytest
 
 from tests.fakes.farm import encode, step
-from workers.forecast import Forecast, Pace, Queued, forecast, sort_of
+from workers.forecast import Forecast, forecast
+from workers.pace import Pace, Queued, sort_of
 
 HEAVY, LIGHT = ("encode", "audio"), ("package", "warm", "control")
 AS_ESTIMATED = [Pace(sort=("compose",), ratio=1.0)] * 5

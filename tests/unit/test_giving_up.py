@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from pipelines.errors import AvantError, ConfigurationError, HostError
+from pipelines.errors import AvantError, ConfigurationError, HostError, Interrupted
 from tests.fakes.farm import plan, step
 from workers.ledger import Fault, Overview, StepView, explained
 from workers.production import HOST_FAULTS, _give_up_if_stuck
@@ -46,6 +46,11 @@ def test_a_fault_of_this_host_is_not_waited_out() -> None:
     with pytest.raises(HostError, match="chunk: The disk is full") as raised:
         _give_up_if_stuck(overview())
     assert raised.value.hint == "Make room."
+
+
+def test_what_was_called_off_is_not_waited_for() -> None:
+    with pytest.raises(Interrupted, match="`e` was cancelled"):
+        _give_up_if_stuck(replace(overview(state="waiting", fault=None), cancelled_at=NOW))
 
 
 @pytest.mark.parametrize(

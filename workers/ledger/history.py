@@ -4,10 +4,10 @@ from sqlalchemy import func, or_, select
 
 from pipelines.plan import Step
 from pipelines.wire import from_data
-from workers.forecast import Pace, Queued, sort_of
 from workers.ledger.database import Database
 from workers.ledger.schema import now, steps, wants
 from workers.ledger.submit import LIVE
+from workers.pace import Pace, Queued, sort_of
 
 #: So many of the last steps say how fast the farm is now.
 RECENT = 1000
