@@ -2,18 +2,19 @@
 When will an episode be ready, likely and at the latest? Its steps and those that go before them, laid out on the
 farm's slots again and again, each time with durations drawn from what steps like them really took.
 
-Pure. What a step takes is measured by what it is (which encoder setting, which rungs, which codec) over all hosts that
-did such steps, so that a mix of fast and slow hosts is in the draw as it is in the farm.
+Pure. What a step takes is measured by what it is (which encoder setting and rungs, which codec) and by the host that it
+may get, drawn from those that have slots for it now: a slow host that is gone says nothing about those that are there.
 """
 
 import random
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import quantiles
 
+from pipelines.plan import Step
 from workers.eta import TELLING
-from workers.pace import Pace, Queued, Sort, sort_of
+from workers.pace import Pace, Queued, Seat, sort_of
 from workers.schedule import Task, schedule
 
 #: How often the future is drawn; the 95th percentile of it is then known to a few per cent.
@@ -31,16 +32,16 @@ class Forecast:
 
 
 def forecast(
-    queue: Sequence[Queued], slots: Sequence[Collection[str]], paces: Sequence[Pace], chance: random.Random
+    queue: Sequence[Queued], seats: Sequence[Seat], paces: Sequence[Pace], chance: random.Random
 ) -> Forecast | None:
-    """When the last of our steps in `queue` ends on `slots`, each given as the lanes that it serves; None: never."""
+    """When the last of our steps in `queue` ends on `seats`; None: never, since none of them serves its lane."""
     if not any(one.ours for one in queue):
         return Forecast(p50=0.0, p95=0.0)
-    drawn = _Drawn(paces, chance)
+    drawn = _Drawn(paces, seats, chance)
     makers = {made: one.step.id for one in queue for made in one.step.makes}
     ends = []
     for _ in range(DRAWS):
-        spans = schedule([_task(one, drawn.seconds(one), makers) for one in queue], slots)
+        spans = schedule([_task(one, drawn.seconds(one), makers) for one in queue], [seat.lanes for seat in seats])
         ours = [spans.get(one.step.id) for one in queue if one.ours]
         if None in ours:
             return None
@@ -50,23 +51,29 @@ def forecast(
 
 
 class _Drawn:
-    """Durations, drawn from measurements of the same sort, else of the same kind, else of all."""
+    """Durations, drawn from measurements of the same sort on one of the hosts, else on any, of its kind, or of all."""
 
-    def __init__(self, paces: Sequence[Pace], chance: random.Random) -> None:
+    def __init__(self, paces: Sequence[Pace], seats: Sequence[Seat], chance: random.Random) -> None:
         self._chance = chance
-        self._pools: dict[Sort, list[float]] = defaultdict(list)
+        self._pools: dict[object, list[float]] = defaultdict(list)
         for pace in paces:
-            for pool in {pace.sort, pace.sort[:1], ()}:
+            for pool in {(pace.host, pace.sort), pace.sort, pace.sort[:1], ()}:
                 self._pools[pool].append(pace.ratio)
+        self._hosts: dict[str, list[str]] = defaultdict(list)
+        for seat in seats:
+            for lane in seat.lanes:
+                self._hosts[lane].append(seat.host)
 
     def seconds(self, one: Queued) -> float:
         """What is left of a step; one that is well under way is judged by itself."""
         if one.progress >= TELLING and one.elapsed > 0:
             return one.elapsed * (1 - one.progress) / one.progress
-        return max(0.1, one.step.cost * self._ratio(sort_of(one.step)) - one.elapsed)
+        return max(0.1, one.step.cost * self._ratio(one.step) - one.elapsed)
 
-    def _ratio(self, sort: Sort) -> float:
-        pools = (self._pools.get(pool, []) for pool in (sort, sort[:1], ()))
+    def _ratio(self, step: Step) -> float:
+        sort, hosts = sort_of(step), self._hosts.get(step.lane)
+        host = self._chance.choice(hosts) if hosts else ""
+        pools = (self._pools.get(pool, []) for pool in ((host, sort), sort, sort[:1], ()))
         pool = next((pool for pool in pools if len(pool) >= ENOUGH), None) or self._pools.get(())
         return self._chance.choice(pool) if pool else 1.0
 

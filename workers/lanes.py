@@ -47,7 +47,7 @@ LIGHT = SlotClass(name="light", lanes=("package", "control", "warm"))
 CLASSES = (HEAVY, LIGHT)
 
 
-def fleet(slots: Mapping[str, int]) -> tuple[SlotClass, ...]:
+def one_by_one(slots: Mapping[str, int]) -> tuple[SlotClass, ...]:
     """So many slots of each class, one by one."""
     return tuple(slot_class(name) for name, number in slots.items() for _ in range(number))
 

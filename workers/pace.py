@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from pipelines.audio import AudioJob
 from pipelines.encode import EncodeJob
-from pipelines.plan import Step
+from pipelines.plan import Lane, Step
 
 Sort = tuple[str, ...]
 
@@ -27,8 +27,18 @@ class Pace:
     """What one step took that is done."""
 
     sort: Sort
+    #: Where it was done.
+    host: str
     #: Seconds for each estimated second.
     ratio: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seat:
+    """A slot, where it is, and the lanes that it serves."""
+
+    host: str
+    lanes: tuple[Lane, ...]
 
 
 def sort_of(step: Step) -> Sort:

@@ -10,7 +10,7 @@ from scripts.avant.console import AsJson, clock_time, say
 from scripts.avant.progress import Progress
 from scripts.avant.retry import Episode
 from scripts.avant.run import INTERRUPTED
-from scripts.avant.status import described, found, slots
+from scripts.avant.status import described, found, seats
 from workers.farm import consulted
 from workers.ledger import Ledger, Overview
 from workers.production import standstill
@@ -41,7 +41,7 @@ def _followed(ledger: Ledger, episode: str, *, quiet: bool) -> Overview:
         while not overview.ready:
             if error := standstill(overview):
                 raise error
-            progress.show(overview, [slot.lanes for slot in slots(ledger)])
+            progress.show(overview, [seat.lanes for seat in seats(ledger)])
             time.sleep(INTERVAL)
             overview = found(ledger, episode)
     return overview

@@ -7,14 +7,21 @@ import pytest
 
 from tests.fakes.farm import encode, step
 from workers.forecast import Forecast, forecast
-from workers.pace import Pace, Queued, sort_of
+from workers.pace import Pace, Queued, Seat, Sort, sort_of
 
-HEAVY, LIGHT = ("encode", "audio"), ("package", "warm", "control")
-AS_ESTIMATED = [Pace(sort=("compose",), ratio=1.0)] * 5
+HEAVY = Seat(host="h", lanes=("encode", "audio"))
+LIGHT = Seat(host="h", lanes=("package", "warm", "control"))
 
 
-def asked(queue: Sequence[Queued], slots: int = 1, paces: Sequence[Pace] = AS_ESTIMATED) -> Forecast:
-    found = forecast(queue, [HEAVY] * slots + [LIGHT], paces, random.Random(1))
+def paces(sort: Sort, *ratios: float, host: str = "h", each: int = 1) -> list[Pace]:
+    return [Pace(sort=sort, host=host, ratio=ratio) for ratio in ratios] * each
+
+
+AS_ESTIMATED = paces(("compose",), 1.0, each=5)
+
+
+def asked(queue: Sequence[Queued], slots: int = 1, measured: Sequence[Pace] = AS_ESTIMATED) -> Forecast:
+    found = forecast(queue, [HEAVY] * slots + [LIGHT], measured, random.Random(1))
     assert found
     return found
 
@@ -26,14 +33,13 @@ def queued(name: str, *, key: float = 0.0, ours: bool = True, progress: float = 
 def test_steps_that_take_what_they_always_took_leave_no_doubt() -> None:
     """Three steps of a second, on one slot and on two."""
     queue = [queued(name) for name in "abc"]
-    assert asked(queue) == Forecast(p50=pytest.approx(3), p95=pytest.approx(3))
+    assert asked(queue).p50 == asked(queue).p95 == pytest.approx(3)
     assert asked(queue, slots=2).p95 == pytest.approx(2)
 
 
 def test_what_varied_will_vary() -> None:
     """One in five took five times as long: the likely end is earlier than the certain one."""
-    paces = [Pace(sort=("compose",), ratio=ratio) for ratio in (1, 1, 1, 1, 5)]
-    found = asked([queued(str(n)) for n in range(10)], paces=paces)
+    found = asked([queued(str(n)) for n in range(10)], measured=paces(("compose",), 1, 1, 1, 1, 5))
     assert 12 < found.p50 < 25
     assert found.p50 + 5 < found.p95 <= 50
 
@@ -49,13 +55,25 @@ def test_what_is_more_urgent_goes_first() -> None:
 def test_measurements_of_the_same_sort_count_most() -> None:
     """Then those of the same kind, then all there are."""
     chunk = Queued(step=encode("chunk", ["90p", "180p"]), key=0, ours=True)
-    same = [Pace(sort=sort_of(chunk.step), ratio=2.0)] * 5
-    kind = [Pace(sort=("encode", "slow", "1080p"), ratio=7.0)] * 5
-    rest = [Pace(sort=("audio", "aac"), ratio=9.0)] * 50
-    assert asked([chunk], paces=[*same, *kind, *rest]).p50 == pytest.approx(2)
-    assert asked([chunk], paces=[*kind, *rest]).p50 == pytest.approx(7)
-    assert asked([chunk], paces=rest).p50 == pytest.approx(9)
-    assert asked([chunk], paces=[]).p50 == pytest.approx(1)
+    same = paces(sort_of(chunk.step), 2.0, host="gone", each=5)
+    kind = paces(("encode", "slow", "1080p"), 7.0, each=5)
+    rest = paces(("audio", "aac"), 9.0, each=50)
+    assert asked([chunk], measured=[*same, *kind, *rest]).p50 == pytest.approx(2)
+    assert asked([chunk], measured=[*kind, *rest]).p50 == pytest.approx(7)
+    assert asked([chunk], measured=rest).p50 == pytest.approx(9)
+    assert asked([chunk], measured=[]).p50 == pytest.approx(1)
+
+
+def test_a_host_that_is_gone_says_nothing_about_those_that_are_there() -> None:
+    """Unless nothing is known of these; of several hosts each is drawn as often as it has slots."""
+    chunk = Queued(step=step("chunk"), key=0, ours=True)
+    slow, fast = (paces(("compose",), ratio, host=host, each=20) for ratio, host in ((10.0, "gone"), (1.0, "h")))
+    assert asked([chunk], measured=[*slow, *fast]).p95 == pytest.approx(1)
+    seats = [HEAVY, HEAVY, HEAVY, Seat(host="gone", lanes=("encode",))]
+    both = forecast([chunk], seats, [*slow, *fast], random.Random(1))
+    assert both
+    assert both.p50 == pytest.approx(1)
+    assert both.p95 == pytest.approx(10)
 
 
 def test_a_step_waits_for_what_it_needs() -> None:

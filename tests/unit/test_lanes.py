@@ -2,7 +2,7 @@
 
 import pytest
 
-from workers.lanes import HEAVY, LANES, LIGHT, fleet, mix, slot_class
+from workers.lanes import HEAVY, LANES, LIGHT, mix, one_by_one, slot_class
 
 
 def shape(number: int, *lanes: str) -> list[tuple[str, tuple[str, ...], int]]:
@@ -44,7 +44,7 @@ def test_slots_that_serve_less_have_tickets_of_their_own() -> None:
         slot_class("medium")
 
 
-def test_a_fleet_is_its_slots_one_by_one() -> None:
-    assert fleet({"heavy": 2, "light": 1}) == (HEAVY, HEAVY, LIGHT)
-    assert fleet({"light.warm": 1}) == (LIGHT.only(["warm"]),)
-    assert fleet({}) == ()
+def test_the_slots_of_a_host_are_told_one_by_one() -> None:
+    assert one_by_one({"heavy": 2, "light": 1}) == (HEAVY, HEAVY, LIGHT)
+    assert one_by_one({"light.warm": 1}) == (LIGHT.only(["warm"]),)
+    assert one_by_one({}) == ()

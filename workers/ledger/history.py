@@ -21,11 +21,15 @@ class Histories(Database):
     def paces(self) -> tuple[Pace, ...]:
         """What the last steps took, the very last first."""
         took = (steps.c.finished_at - steps.c.started_at).label("took")
-        query = select(steps.c.body, took).where(steps.c.state == "done", steps.c.started_at.is_not(None), took > 0)
+        query = select(steps.c.body, steps.c.host, took).where(
+            steps.c.state == "done", steps.c.host.is_not(None), took > 0
+        )
         with self._read() as connection:
             rows = connection.execute(query.order_by(steps.c.finished_at.desc()).limit(RECENT)).all()
-        done = [(from_data(Step, row.body), row.took) for row in rows]
-        return tuple(Pace(sort=sort_of(step), ratio=seconds / step.cost) for step, seconds in done if step.cost > 0)
+        done = [(from_data(Step, row.body), row) for row in rows]
+        return tuple(
+            Pace(sort=sort_of(step), host=row.host, ratio=row.took / step.cost) for step, row in done if step.cost > 0
+        )
 
     def queue(self, episode: str) -> tuple[Queued, ...]:
         """The unfinished steps that an episode wants, and those of others that run or are more urgent than the last."""
