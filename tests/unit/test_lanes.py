@@ -2,10 +2,11 @@
 
 import pytest
 
+from pipelines.plan import Lane
 from workers.lanes import HEAVY, LANES, LIGHT, mix, one_by_one, slot_class
 
 
-def shape(number: int, *lanes: str) -> list[tuple[str, tuple[str, ...], int]]:
+def shape(number: int, *lanes: Lane) -> list[tuple[str, tuple[str, ...], int]]:
     slots = mix(number, lanes) if lanes else mix(number)
     return [(each.name, each.lanes, slots.count(each)) for each in dict.fromkeys(slots)]
 
