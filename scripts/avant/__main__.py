@@ -34,9 +34,9 @@ app = typer.Typer(
 )
 #: In the order in which help lists them: an episode's way, an operator's levers, the machinery.
 COMMANDS = (
-    *(run, plan, submit, status, watch, versions),
+    *(run, plan, submit, clock, status, watch, versions),
     *(retry, cancel, bump, logs, drain, undrain, pause, resume),
-    *(worker, clock, presets, doctor),
+    *(worker, presets, doctor),
 )
 for command in COMMANDS:
     app.command()(command)

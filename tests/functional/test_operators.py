@@ -17,8 +17,6 @@ from tests.fakes.farm import claimed, made, plan, step
 from workers import host
 from workers.ledger import Ledger, open_ledger
 
-SOON = datetime.now(UTC) + timedelta(hours=1)
-
 
 @pytest.fixture
 def ledger(ledger_address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
@@ -29,12 +27,16 @@ def ledger(ledger_address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     one.enrol("h", memory=1000, slots=["heavy", "heavy", "light"])
     one.enrol("idle", memory=1000, slots=[])
     a = step("a")
-    one.submit(plan("e", [a, step("b"), step("c", needs=[a])]), deadline=SOON)
+    one.submit(plan("e", [a, step("b"), step("c", needs=[a])]), deadline=soon())
     held = claimed(one)
     one.fail(held.step.id, held.token, DeliveryError("It has no sound.", hint="Send it again."))
     claimed(one)
     yield one
     one.close()
+
+
+def soon() -> datetime:
+    return datetime.now(UTC) + timedelta(hours=1)
 
 
 def avant(*words: str) -> Result:
@@ -192,7 +194,7 @@ def test_watching_a_cancelled_episode_ends(ledger: Ledger) -> None:
 
 
 def test_what_waits_for_a_service_says_so(ledger: Ledger) -> None:
-    ledger.submit(plan("f", [step("d")]), deadline=SOON - timedelta(minutes=30))
+    ledger.submit(plan("f", [step("d")]), deadline=soon() - timedelta(minutes=30))
     held = claimed(ledger)
     ledger.fail(held.step.id, held.token, StoreError("The store is down."))
     waiting = told("status", "f")["steps"][0]
@@ -200,10 +202,10 @@ def test_what_waits_for_a_service_says_so(ledger: Ledger) -> None:
 
 
 def test_every_command_that_tells_something_tells_it_to_programs_too() -> None:
-    """All take --json but the one that works until it is stopped."""
+    """All take --json but those that work until they are stopped."""
     without = [
         command.callback.__name__
         for command in app.registered_commands
         if command.callback and "as_json" not in inspect.signature(command.callback).parameters
     ]
-    assert without == ["worker"]
+    assert without == ["clock", "worker"]
