@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from threading import Event
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
@@ -24,13 +24,17 @@ from workers.broker import Tickets
 from workers.lanes import SlotClass
 from workers.lease import Lease
 from workers.ledger import Claim, Ledger
-from workers.observability import report
+from workers.observability import Culprit, report
 from workers.reconcile import wake
 from workers.scratch import scratch
 from workers.settings import Settings
+from workers.tally import tally
 
 #: The function that does each kind of job.
 Dispatch = Mapping[str, Callable[[Any, Workspace], tuple[Artifact, ...]]]
+
+#: The event that says how an attempt ended.
+Ending = Literal["step.done", "step.retried", "step.failed", "step.interrupted"]
 
 #: Seconds until a ledger that is out of reach is asked again.
 AGAIN = 0.5
@@ -80,31 +84,34 @@ class Bench:
     def run(self, held: Held) -> None:
         """Do the step, and tell the ledger how it ended. Raises only `SQLAlchemyError`, when it can't be told."""
         claim, started = held.claim, time.monotonic()
-        trace = attempt(claim.step.id, claim.token)  # the prefix in the store, so that one leads to the other
         with structlog.contextvars.bound_contextvars(
-            episode=claim.episode, step=claim.step.id, host=self.host, trace=trace
+            trace=claim.trace, episode=claim.episode, step=claim.step.id, host=self.host, slot=self.worker
         ):
-            log.info("step.started", label=claim.step.label, attempt=claim.attempt)
-            ending = self._done(held)
+            # Where in the store the attempt leaves what it makes, so that one leads to the other.
+            place = attempt(claim.step.id, claim.token)
+            log.info("step.started", label=claim.step.label, attempt=claim.attempt, place=place)
+            ending, made = self._done(held)
             wall = round(time.monotonic() - started, 3)
             log.info(ending, kind=claim.step.job.kind, wall_s=wall, attempt=claim.attempt)
+        tally(self.settings.home, self.worker).attempt(claim.step, ending.removeprefix("step."), wall, made)
 
-    def _done(self, held: Held) -> str:
-        """The event that says how the step ended, once the ledger knows."""
+    def _done(self, held: Held) -> tuple[Ending, tuple[Artifact, ...]]:
+        """How the step ended, once the ledger knows, and what came of it."""
         step, token = held.claim.step, held.claim.token
         try:
-            ready = self._committed(step, token, self._made(held))
+            made = self._made(held)
+            ready = self._committed(step, token, made)
         except Interrupted as error:
             self.ledger.hand_back(step.id, token)
             log.info("step.given-up", reason=error.message)
-            return "step.interrupted"
+            return "step.interrupted", ()
         except SQLAlchemyError:
             raise
         except Exception as error:  # noqa: BLE001 - a bug in one pipeline fails its step, not the worker
-            return self._failed(held.claim, _classed(error))
+            return self._failed(held.claim, _classed(error)), ()
         if ready:
             wake(self.ledger, self.tickets)
-        return "step.done"
+        return "step.done", made
 
     def _committed(self, step: Step, token: int, made: tuple[Artifact, ...]) -> Mapping[Lane, int]:
         """Commit. A ledger that is out of reach is asked again for a lease's time, or minutes of work would be lost."""
@@ -143,7 +150,7 @@ class Bench:
             raise ToolError(f"Step {step.id} did not make what its plan says.", hint="This is a bug: report it.")
         return made
 
-    def _failed(self, claim: Claim, error: Exception) -> str:
+    def _failed(self, claim: Claim, error: Exception) -> Ending:
         try:
             verdict = self.ledger.fail(claim.step.id, claim.token, error)
         except Interrupted:
@@ -153,8 +160,20 @@ class Bench:
             return "step.retried"
         # A traceback only for what nobody foresaw: an AvantError's message says it all.
         log.error("step.fault", message=str(error), exc_info=None if isinstance(error, AvantError) else error)
-        report(error, claim.step, episode=claim.episode, host=self.host)
+        report(error, self._culprit(claim))
         return "step.failed"
+
+    def _culprit(self, claim: Claim) -> Culprit:
+        return Culprit(
+            episode=claim.episode,
+            step=claim.step.id,
+            kind=claim.step.job.kind,
+            host=self.host,
+            trace=claim.trace,
+            label=claim.step.label,
+            worker=self.worker,
+            attempt=claim.attempt,
+        )
 
 
 def _classed(error: Exception) -> Exception:

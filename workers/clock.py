@@ -5,7 +5,7 @@ Any number of clocks may tick at once: the ledger lets one of them flip, and any
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -38,6 +38,8 @@ class Clock:
         self._farm = farm
         self._armed: dict[str, Release] = {}
         self._said: dict[str, str] = {}
+        #: What log lines about an armed release go by.
+        self._traces: dict[str, str] = {}
         #: Whose entry points may be behind their ref.
         self._behind: set[str] | None = None
 
@@ -54,6 +56,9 @@ class Clock:
             self._behind = set(ledger.flipped(RECENT))
         # New ones say "not yet" before anyone asks; those that are gone were flipped, by us or by another.
         self._behind |= armed.keys() ^ self._armed.keys()
+        for episode, release in armed.items():
+            if self._armed.get(episode) != release:
+                self._traces[episode] = ledger.trace(episode, release.version)
         self._armed = armed
         for episode in sorted(self._behind):
             with self._outliving(episode):
@@ -75,7 +80,8 @@ class Clock:
             told = str(error) if isinstance(error, AvantError) else type(error).__name__
             if self._said.get(episode) != told:
                 self._said[episode] = told
-                log.error("release.held-up", episode=episode or None, reason=told)  # noqa: TRY400 - a traceback says no more
+                about = {"episode": episode, "trace": self._traces.get(episode, "")} if episode else {}
+                log.error("release.held-up", reason=told, **about)  # noqa: TRY400 - a traceback says no more
         else:
             self._said.pop(episode, None)
 
@@ -100,12 +106,14 @@ def flip(farm: Farm, release: Release) -> Ref:
     furthest_apart(farm)
     before = farm.ledger.ref(release.episode)
     ref = before
-    if before.version != release.version:
-        ref = farm.ledger.flip(release.episode, version=release.version, generation=before.generation) or (
-            farm.ledger.ref(release.episode)
-        )
-        log.info("release.flipped", episode=ref.episode, generation=ref.generation)
-    publish(farm, ref)
+    trace = farm.ledger.trace(release.episode, release.version)
+    with structlog.contextvars.bound_contextvars(trace=trace, episode=release.episode):
+        if before.version != release.version:
+            ref = farm.ledger.flip(release.episode, version=release.version, generation=before.generation) or (
+                farm.ledger.ref(release.episode)
+            )
+            log.info("release.flipped", generation=ref.generation)
+        publish(farm, ref)
     return ref
 
 
@@ -122,12 +130,16 @@ def furthest_apart(farm: Farm) -> timedelta:
 
     Raises `ReleaseError` when that is more than a release tolerates.
     """
-    clocks = {"this host": datetime.now(UTC), "the ledger": farm.ledger.now(), "the store": farm.store.now()}
+    return apart({"this host": datetime.now(UTC), "the ledger": farm.ledger.now(), "the store": farm.store.now()})
+
+
+def apart(clocks: Mapping[str, datetime]) -> timedelta:
+    """By how much clocks differ that were read at the same moment. Raises `ReleaseError` as above."""
     first, last = min(clocks, key=lambda name: clocks[name]), max(clocks, key=lambda name: clocks[name])
-    apart = clocks[last] - clocks[first]
-    if apart > TOLERANCE + RESOLUTION:
+    between = clocks[last] - clocks[first]
+    if between > TOLERANCE + RESOLUTION:
         raise ReleaseError(
-            f"The clock of {last} is {apart.total_seconds():.0f} s ahead of that of {first}.",
+            f"The clock of {last} is {between.total_seconds():.0f} s ahead of that of {first}.",
             hint="Have both follow NTP; nothing is released while they disagree.",
         )
-    return apart
+    return between

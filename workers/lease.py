@@ -8,6 +8,7 @@ nobody else holds the step yet.
 
 import time
 from collections.abc import Callable
+from contextvars import copy_context
 from threading import Event, Thread
 from types import TracebackType
 from typing import Self
@@ -51,7 +52,8 @@ class Lease:
         self._lost = False
         self._renewed = taken
         self._progress = self._told = 0.0
-        self._thread = Thread(target=self._keep, name="keeper", daemon=True)
+        # In our context: its log lines are about the same step.
+        self._thread = Thread(target=copy_context().run, args=(self._keep,), name="keeper", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()

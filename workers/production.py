@@ -15,7 +15,7 @@ from pipelines.release import Ref
 from workers import clock, host
 from workers.farm import Farm
 from workers.ledger import Ledger, Overview, Release, StepView, Submitted
-from workers.submission import Order, planned
+from workers.submission import Order, planned, tell
 from workers.supervisor import Supervisor, sweep
 
 #: Seconds from one look at the ledger to the next.
@@ -45,7 +45,9 @@ def check_room(plan: Plan, farm: Farm, slots: int) -> None:
 
 def submit(order: Order, plan: Plan, farm: Farm) -> Submitted:
     """Hand the plan to the ledger; the most urgent work of the farm is then the one whose release is nearest."""
-    return farm.ledger.submit(plan, deadline=order.release.utc if order.release else None)
+    submitted = farm.ledger.submit(plan, deadline=order.release.utc if order.release else None)
+    tell(plan, submitted)
+    return submitted
 
 
 def announce(plan: Plan, farm: Farm) -> None:

@@ -5,15 +5,17 @@ Any supervisor may look, as often as it likes, at the same time as others: expir
 many finds nothing to do.
 """
 
+from collections.abc import Callable, Sequence
+
 from workers.broker import Tickets
 from workers.lanes import slot_class
-from workers.ledger import Ledger, Look
+from workers.ledger import Ledger, Look, Taken
 from workers.ledger.migrate import HEAD, unknown
 
 
-def reconcile(ledger: Ledger, tickets: Tickets) -> Look:
+def reconcile(ledger: Ledger, tickets: Tickets, tell: Callable[[Sequence[Taken]], None] = lambda _taken: None) -> Look:
     """
-    Free the steps of silent workers, then wake as many slots as there is work for. What was seen.
+    Free the steps of silent workers, and `tell` of them; then wake as many slots as there is work for. What was seen.
 
     Raises `ConfigurationError`, and does nothing, once the ledger has a schema that we don't know.
     """
@@ -21,7 +23,7 @@ def reconcile(ledger: Ledger, tickets: Tickets) -> Look:
     if look.schema != HEAD:
         raise unknown(look.schema)
     if look.late:
-        ledger.expire()
+        tell(ledger.expire())
         look = ledger.look()
     _top_up(look, tickets)
     return look

@@ -9,6 +9,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import structlog
+
 from pipelines.delivery import Delivery, open_delivery
 from pipelines.errors import ConfigurationError, refused, undeliverable
 from pipelines.instant import Instant, resolve
@@ -25,6 +27,8 @@ from workers.ledger import Ledger, Release, Submitted, open_ledger
 from workers.reconcile import wake
 from workers.settings import Settings
 from workers.store import open_store
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +112,7 @@ class Desk:
     def submit(self, order: Order, plan: Plan) -> Submitted:
         """Hand the plan to the ledger, whatever it knows of it: what failed gets another chance."""
         submitted = self.ledger.submit(plan, deadline=order.release.utc if order.release else None)
+        tell(plan, submitted)
         arm(order, plan, self.ledger)
         self._wake()
         return submitted
@@ -115,6 +120,8 @@ class Desk:
     def submit_once(self, order: Order, plan: Plan) -> Submitted | None:
         """The same, but None, and nothing happens, if the ledger has exactly this already."""
         submitted = self.ledger.submit_once(plan, deadline=order.release.utc if order.release else None)
+        if submitted:
+            tell(plan, submitted)
         # Always: whoever submitted it before may have died before this.
         arm(order, plan, self.ledger)
         self._wake()
@@ -124,6 +131,18 @@ class Desk:
         """Workers look by themselves within a second; a ticket spares that where a broker is known."""
         if self.settings.broker_url:
             wake(self.ledger, Tickets(open_broker(self.settings.broker_url)))
+
+
+def tell(plan: Plan, submitted: Submitted) -> None:
+    """Open the trace of what was handed in: all that comes of it is found by its name."""
+    log.info(
+        "episode.submitted",
+        trace=submitted.trace,
+        episode=plan.episode,
+        digest=plan.version,
+        steps=len(submitted.steps),
+        planned=len(plan.steps),
+    )
 
 
 @contextmanager

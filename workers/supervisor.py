@@ -22,13 +22,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pipelines.errors import ConfigurationError, HostError
 from pipelines.tools import process
-from workers import host, scratch
+from workers import host, losses, scratch
 from workers.broker import Tickets, open_broker
 from workers.lanes import SlotClass, mix
 from workers.ledger import Ledger
 from workers.reconcile import reconcile, wake
 from workers.settings import Settings
 from workers.slot import DRAIN, FINISH, LOCK
+from workers.tally import tally
 
 #: Seconds from one look to the next.
 INTERVAL = 1.0
@@ -66,6 +67,7 @@ class Supervisor:
         self._ledger = ledger
         self._module = module
         self._host = host.name()
+        self._tally = tally(settings.home, f"{self._host}/supervisor")
         self._tickets = Tickets(open_broker(settings.broker_url or ""))
         self._crew: list[_Slot] = []
         self._looked = 0.0
@@ -124,7 +126,7 @@ class Supervisor:
 
     def _look(self) -> None:
         try:
-            look = reconcile(self._ledger, self._tickets)
+            look = reconcile(self._ledger, self._tickets, lambda taken: losses.tell(taken, "silent", self._tally))
         except ConfigurationError:
             if not self._ledger.busy(self._host):
                 raise
@@ -145,14 +147,15 @@ class Supervisor:
 
     def _bury(self, slot: "_Slot") -> None:
         try:
-            steps = self._ledger.bury(slot.name)
+            taken = self._ledger.bury(slot.name)
         except SQLAlchemyError as error:  # its lease runs out all the same
             log.warning("slot.died", slot=slot.name, status=slot.status, error=type(error).__name__)
             return
-        for step, token in steps:
-            scratch.remove(self._settings.home, step, token)
+        for each in taken:
+            scratch.remove(self._settings.home, each.step, each.token)
         tell = log.info if slot.status == 0 else log.warning
-        tell("slot.died", slot=slot.name, status=slot.status, steps=[step for step, _ in steps])
+        tell("slot.died", slot=slot.name, status=slot.status, steps=[each.step for each in taken])
+        losses.tell(taken, "died", self._tally)
         wake(self._ledger, self._tickets)
 
     def _leave(self) -> None:

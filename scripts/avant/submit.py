@@ -7,6 +7,7 @@ from pipelines.plan import Plan
 from scripts.avant import console
 from scripts.avant.console import AsJson, clock_time, data, duration, size
 from scripts.avant.run import Document, EdgeList
+from workers import observability
 from workers.ledger import Submitted
 from workers.settings import Settings
 from workers.submission import Order, open_desk, read_edges, read_order
@@ -15,6 +16,7 @@ from workers.submission import Order, open_desk, read_edges, read_order
 def submit(document: Document, edges: EdgeList = None, as_json: AsJson = False) -> None:
     """Examine an episode and have the farm make it; what failed before gets another chance. Starts nothing here."""
     settings = Settings()
+    observability.configure(settings)
     order = read_order(document, settings, read_edges(edges) if edges else None)
     with open_desk(settings) as desk:
         plan = desk.plan(order)
@@ -40,6 +42,7 @@ def told(order: Order, plan: Plan, submitted: Submitted) -> dict[str, Any]:
         # Its public name needs the naming key, which whoever submits does not have to hold.
         "digest": plan.version,
         "tracks": [track.label for track in plan.tracks],
+        "trace": submitted.trace,
         "steps": {"run": len(submitted.steps), "planned": len(plan.steps)},
         "deadline": deadline.isoformat() if deadline else None,
         "wall": order.release.wall if order.release else None,

@@ -134,8 +134,10 @@ class Watcher:
             if self._waiting[name].tries + 1 < TOOL_FAILURES:
                 raise
             return DeliveryError(error.message, hint=error.hint)
-        event = "ingest.submitted" if submitted else "ingest.known"
-        log.info(event, delivery=name, episode=plan.episode, digest=plan.version)
+        if submitted:
+            log.info("ingest.submitted", delivery=name, episode=plan.episode, trace=submitted.trace)
+        else:
+            log.info("ingest.known", delivery=name, episode=plan.episode, digest=plan.version)
         self._place.accept(name, {**_told(order, submitted), "digest": plan.version, "look": as_data(found.look)})
         log.info("ingest.noted", delivery=name)
         return None

@@ -8,12 +8,14 @@ from workers.ledger.database import connect
 from workers.ledger.faults import explained
 from workers.ledger.history import Histories
 from workers.ledger.look import Look, Looks
+from workers.ledger.measures import Measured, Measures
 from workers.ledger.operate import Cancelled, HostView, LaneView, Operations
 from workers.ledger.recovery import Recoveries
 from workers.ledger.refs import Refs, Release
 from workers.ledger.submit import Submissions, Submitted
+from workers.ledger.tracing import Traces
 from workers.ledger.views import EpisodeView, Fault, Overview, StepView, VersionView, Views
-from workers.ledger.work import Claim, Verdict, Work
+from workers.ledger.work import Claim, Taken, Verdict, Work
 
 __all__ = [
     "Cancelled",
@@ -24,10 +26,12 @@ __all__ = [
     "LaneView",
     "Ledger",
     "Look",
+    "Measured",
     "Overview",
     "Release",
     "StepView",
     "Submitted",
+    "Taken",
     "Verdict",
     "VersionView",
     "explained",
@@ -35,7 +39,7 @@ __all__ = [
 ]
 
 
-class Ledger(Submissions, Work, Operations, Looks, Refs, Recoveries, Views, Histories):
+class Ledger(Submissions, Work, Operations, Looks, Refs, Recoveries, Views, Histories, Traces, Measures):
     """One connection pool, and everything that is asked of it. Safe for use by several threads."""
 
 

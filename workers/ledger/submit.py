@@ -15,6 +15,7 @@ from pipelines.plan import Plan, Step, missing
 from pipelines.wire import from_data, to_data
 from workers.ledger.database import Database, pass_gate
 from workers.ledger.schema import artifacts, episodes, now, plans, step_makes, step_needs, steps, wants
+from workers.ledger.tracing import trace_of
 from workers.ledger.urgency import latest_start
 
 LIVE = ("waiting", "ready", "running")
@@ -30,6 +31,8 @@ class Submitted:
     steps: tuple[Step, ...]
     #: Digests of the plan's artifacts that were there.
     existing: frozenset[str]
+    #: What its log lines go by, all the way to its release.
+    trace: str
 
 
 class Submissions(Database):
@@ -65,7 +68,7 @@ def _submitted(connection: Connection, plan: Plan, due: float | None) -> Submitt
     _keep_steps(connection, plan, own)
     _keep_wants(connection, plan.episode, before, keys)
     connection.execute(settled().where(steps.c.id.in_([step.id for step in own])))
-    return Submitted(steps=own, existing=existing)
+    return Submitted(steps=own, existing=existing, trace=trace_of(plan.episode, at))
 
 
 def _is_current(connection: Connection, plan: Plan, due: float | None) -> bool:

@@ -27,6 +27,7 @@ from pipelines.errors import ConfigurationError
 from pipelines.plan import Lane
 from workers.ledger.migrate import HEAD, unknown
 from workers.ledger.schema import farm, hosts, now, pauses, revision, steps
+from workers.ledger.tracing import asked
 
 #: What goes first.
 URGENCY = (steps.c.latest_start, steps.c.position)
@@ -110,7 +111,7 @@ def _taking(lanes: tuple[Lane, ...]) -> Update:
             attempts=steps.c.attempts + 1,
             lease_until=now() + bindparam("seconds"),
         )
-        .returning(steps.c.id, steps.c.body, steps.c.episode, steps.c.token, steps.c.attempts)
+        .returning(steps.c.id, steps.c.body, steps.c.episode, steps.c.token, steps.c.attempts, asked())
     )
 
 

@@ -21,6 +21,7 @@ from workers.ledger.retry import ELSEWHERE, VANISHED, pause
 from workers.ledger.schema import artifacts, hosts, now, step_needs, steps
 from workers.ledger.submit import lock, locking, settled
 from workers.ledger.taking import Taker, take
+from workers.ledger.tracing import asked, trace_of
 from workers.ledger.urgency import BULK
 
 FREED = {"worker": None, "host": None, "lease_until": None, "progress": 0.0}
@@ -63,6 +64,31 @@ class Claim:
     inputs: Mapping[str, Artifact]
     #: Counted from one.
     attempt: int
+    #: Of the submission that asked for it.
+    trace: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """A step that was taken from a holder that fell silent or died."""
+
+    step: str
+    token: int
+    episode: str
+    trace: str
+    label: str
+    #: Who held it.
+    worker: str
+    host: str
+    #: Claims so far that count.
+    attempts: int
+    #: Whether it is suspected of killing its holders, and begun no more.
+    quarantined: bool
+
+    @property
+    def kind(self) -> str:
+        """What kind of step it is, which its id begins with."""
+        return self.step.partition("-")[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +122,14 @@ class Work(Database):
             if taken is None:
                 return None
             inputs = _inputs(connection, taken.body["needs"])
-        step = from_data(Step, taken.body)  # when the host's other slots wait no more
-        return Claim(step=step, token=taken.token, episode=taken.episode, inputs=inputs, attempt=taken.attempts)
+        return Claim(
+            step=from_data(Step, taken.body),  # when the host's other slots wait no more
+            token=taken.token,
+            episode=taken.episode,
+            inputs=inputs,
+            attempt=taken.attempts,
+            trace=trace_of(taken.episode, taken.submitted_at),
+        )
 
     def renew(self, step: str, token: int, *, progress: float, lease_seconds: float) -> bool:
         """Hold a step for `lease_seconds` from now. False: it is not ours any more."""
@@ -144,17 +176,17 @@ class Work(Database):
             values = {"state": "ready", "attempts": steps.c.attempts - 1, **FREED}
             connection.execute(update(steps).where(*_held(step, token)).values(values))
 
-    def expire(self) -> int:
-        """Take every step whose lease has run out from its holder. Returns how many."""
+    def expire(self) -> tuple[Taken, ...]:
+        """Take every step whose lease has run out from its holder."""
         late = select(steps.c.id).where(steps.c.state == "running", steps.c.lease_until < now())
         with self._write() as connection:
             # Whoever holds such a row is taking it or ending it: the next look will tell.
             found = connection.scalars(late.order_by(steps.c.id).with_for_update(skip_locked=True)).all()
-            return len(_vanish(connection, found))
+            return _vanish(connection, found)
 
-    def bury(self, worker: str) -> tuple[tuple[str, int], ...]:
+    def bury(self, worker: str) -> tuple[Taken, ...]:
         """
-        Take the steps of a worker that is known to be dead, without waiting for its lease; their ids and tokens.
+        Take the steps of a worker that is known to be dead, without waiting for its lease.
 
         Only for who has reaped the process: its tools died with it, and nothing of it can still write.
         """
@@ -212,20 +244,36 @@ def _taken(step: str) -> Interrupted:
     return Interrupted(f"Step {step} was taken from its holder: its lease ran out.")
 
 
-def _vanish(connection: Connection, held: Collection[str]) -> tuple[tuple[str, int], ...]:
+def _vanish(connection: Connection, held: Collection[str]) -> tuple[Taken, ...]:
     """Take locked steps from holders that fell silent: ready again, or suspected after too many."""
     if not held:
         return ()
+    holders = select(steps.c.id, steps.c.worker, steps.c.host).where(steps.c.id.in_(held))
+    before: dict[str, Any] = {row.id: row for row in connection.execute(holders)}
     suspected = steps.c.vanished + 1 >= VANISHED
     taken = connection.execute(
         update(steps)
         .where(steps.c.id.in_(held))
         .values(state=case((suspected, "quarantined"), else_="ready"), vanished=steps.c.vanished + 1, **FREED)
-        .returning(steps.c.id, steps.c.token, steps.c.state)
+        .returning(*(steps.c[name] for name in ("id", "token", "state", "episode", "attempts", "body")), asked())
     ).all()
     if dangerous := [row.id for row in taken if row.state == "quarantined"]:
         connection.execute(update(steps).where(steps.c.id.in_(dangerous)).values(error=_told(_quarantine())))
-    return tuple((row.id, row.token) for row in taken)
+    return tuple(_told_of(row, before[row.id]) for row in taken)
+
+
+def _told_of(row: Row[Any], holder: Any) -> Taken:
+    return Taken(
+        step=row.id,
+        token=row.token,
+        episode=row.episode,
+        trace=trace_of(row.episode, row.submitted_at),
+        label=row.body["label"],
+        worker=holder.worker,
+        host=holder.host,
+        attempts=row.attempts,
+        quarantined=row.state == "quarantined",
+    )
 
 
 def _quarantine() -> HostError:
