@@ -14,6 +14,7 @@ from scripts.avant.doctor import doctor
 from scripts.avant.ledger import ledger
 from scripts.avant.levers import drain, pause, resume, undrain
 from scripts.avant.logs import logs
+from scripts.avant.metrics import metrics
 from scripts.avant.plan import plan
 from scripts.avant.presets import presets
 from scripts.avant.retry import retry
@@ -36,7 +37,7 @@ app = typer.Typer(
 COMMANDS = (
     *(run, plan, submit, clock, status, watch, versions),
     *(retry, cancel, bump, logs, drain, undrain, pause, resume),
-    *(worker, presets, doctor),
+    *(worker, metrics, presets, doctor),
 )
 for command in COMMANDS:
     app.command()(command)

@@ -13,6 +13,7 @@ CONFINED = {
     "sqlalchemy": "workers",
     "alembic": "workers/ledger",
     "psycopg": "workers/ledger",
+    "prometheus_client": "workers/metrics.py",
     "boto3": "pipelines/tools",
     "botocore": "pipelines/tools",
     "ffmpeg": "pipelines/tools",

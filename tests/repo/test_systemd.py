@@ -20,6 +20,7 @@ DEPLOY = ROOT / "deploy" / "systemd"
 UNITS = {
     "avant-worker@.service": "avant-worker@8.service",
     "avant-clock.service": "avant-clock.service",
+    "avant-metrics.service": "avant-metrics.service",
     "avant-ingest@.service": "avant-ingest@-srv-deliveries.service",
 }
 #: Of 100: what systemd calls exposure. An unhardened service has 96.
