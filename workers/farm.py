@@ -73,6 +73,34 @@ def open_farm(settings: Settings) -> Iterator[Farm]:
     """
     with ExitStack() as stack:
         stack.enter_context(explaining())
+        own = stack.enter_context(embedded(settings))
+        store = open_store(own.settings)
+        stack.callback(store.close)
+        yield Farm(
+            settings=own.settings,
+            store=store,
+            names=names(own.settings),
+            ledger=open_ledger(own.settings.ledger_address),
+            services=own.services,
+            edge_secret=own.edge_secret,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Embedded:
+    """What no setting named, started; perhaps still starting."""
+
+    #: With no address missing.
+    settings: Settings
+    services: tuple[Running, ...]
+    #: As in `Farm`.
+    edge_secret: str = field(repr=False)
+
+
+@contextmanager
+def embedded(settings: Settings) -> Iterator[Embedded]:
+    """Start what `settings` do not name, and stop it afterwards. Raises `ConfigurationError` or `HostError`."""
+    with ExitStack() as stack:
         stack.enter_context(services.lock(settings.home))
         # The terminal is for people: what the machinery tells goes where the slots' logs are.
         stack.enter_context(observability.kept(settings, settings.home / "logs" / "avant.log"))
@@ -86,14 +114,8 @@ def open_farm(settings: Settings) -> Iterator[Farm]:
                 service = start(settings.home, kept)
                 stack.callback(service.stop)
                 started.append(service)
-        whole = _completed(settings, kept, {service.name: service.address for service in started})
-        store = open_store(whole)
-        stack.callback(store.close)
-        yield Farm(
-            settings=whole,
-            store=store,
-            names=names(whole),
-            ledger=open_ledger(whole.ledger_address),
+        yield Embedded(
+            settings=_completed(settings, kept, {service.name: service.address for service in started}),
             services=tuple(started),
             edge_secret=kept.edge_referer if settings.s3_endpoint is None else "",
         )

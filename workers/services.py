@@ -22,6 +22,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
+from typing import TextIO
 from urllib.parse import quote
 
 from pipelines.errors import ConfigurationError, HostError, StoreError
@@ -116,7 +117,7 @@ def services(folder: Path, secrets: Secrets, *, store: bool = True, broker: bool
 def lock(folder: Path) -> Iterator[None]:
     """Hold `folder`, which is made if need be, for this process alone. Raises `ConfigurationError` if another does."""
     _make_private(folder)
-    with (folder / "lock").open("a+", encoding="ascii") as file:
+    with _lock_file(folder) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -129,6 +130,15 @@ def lock(folder: Path) -> Iterator[None]:
         file.write(f"{os.getpid()}\n")
         file.flush()
         yield
+
+
+def _lock_file(folder: Path) -> TextIO:
+    try:
+        return (folder / "lock").open("a+", encoding="ascii")
+    except OSError as error:
+        raise HostError(
+            f"{folder} can't be written to: {error.strerror}.", hint="Choose another folder (AVANT_HOME)."
+        ) from error
 
 
 def secrets(folder: Path) -> Secrets:

@@ -29,10 +29,12 @@ from botocore.exceptions import ClientError
 from pipelines import layout
 from pipelines.errors import ConfigurationError, DeliveryError, StoreError, full_disk
 from pipelines.tools.s3_connection import Connection
-from pipelines.tools.s3_errors import NOT_FOUND, PRECONDITION_FAILED, status
+from pipelines.tools.s3_errors import NOT_FOUND, PRECONDITION_FAILED, forbidden, status
 from pipelines.tools.s3_write import WHOLE, Content, measured, write
 
 MEBIBYTE = 1 << 20
+#: An ETag that no object has.
+NEVER = f'"{"0" * 32}"'
 #: How often a range is asked for when its body breaks off.
 BROKEN = 3
 
@@ -304,7 +306,7 @@ class Store:
         try:
             if self._write(one, two, {"IfNoneMatch": "*"}):
                 raise self._unsuitable("does not honour If-None-Match: what must never change could be overwritten")
-            if self._write(one, two, {"IfMatch": f'"{"0" * 32}"'}):
+            if self._write(one, two, {"IfMatch": NEVER}):
                 raise self._unsuitable("does not honour If-Match: of two releases at once, the later would be lost")
             stored = self.head(key)
             if stored is None or (stored.size, stored.sha256) != (written.size, written.sha256):
@@ -313,6 +315,18 @@ class Store:
                 raise self._unsuitable("does not keep Content-Type and Cache-Control")
         finally:
             self.delete([key])
+
+    def may_write(self, prefix: str) -> bool:
+        """Whether our credentials may write below `prefix`. Nothing is written: the condition can't hold."""
+        key = f"{prefix}avant-doctor-{secrets.token_hex(16)}"
+        probe = Upload(key=key, body=b"", content_type="application/json", cache_control=layout.PRIVATE)
+        try:
+            self._write(probe, measured(probe.body), {"IfMatch": NEVER})
+        except ConfigurationError as error:
+            if forbidden(error.__cause__):
+                return False
+            raise
+        return True
 
     def close(self) -> None:
         """Let go of idle connections. The store can be used again."""

@@ -43,6 +43,13 @@ def status(error: ClientError) -> int:
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
+def forbidden(error: BaseException | None) -> bool:
+    """Whether the store knows who we are, and does not let us."""
+    if not isinstance(error, ClientError) or status(error) != FORBIDDEN:
+        return False
+    return error.response.get("Error", {}).get("Code") not in BAD_CREDENTIALS
+
+
 @contextmanager
 def explained(host: str, what: str) -> Iterator[None]:
     """Turn botocore's errors into ours. `what` is the bucket or `bucket/key` that the call is about."""

@@ -11,11 +11,12 @@ KEPT = ("content-type", "cache-control", "x-amz-checksum-sha256")
 
 
 class CarelessStore(ThreadingHTTPServer):
-    """`forgets`: lower-case names of request headers that it ignores."""
+    """`forgets`: lower-case names of request headers that it ignores; `refuses`: parts of paths nobody may write."""
 
-    def __init__(self, forgets: Collection[str]) -> None:
+    def __init__(self, forgets: Collection[str], refuses: Collection[str] = ()) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.forgets = forgets
+        self.refused = refuses
         self.objects: dict[str, tuple[bytes, dict[str, str]]] = {}
 
 
@@ -25,6 +26,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_PUT(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        if any(part in self.path for part in self.server.refused):
+            self.answer(403, b"<Error><Code>AccessDenied</Code></Error>")
+            return
         if self.refuses():
             self.answer(412, b"<Error><Code>PreconditionFailed</Code></Error>")
             return
@@ -33,7 +37,7 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(200)
 
     def do_HEAD(self) -> None:
-        body, headers = self.server.objects[self.path]
+        body, headers = self.server.objects.get(self.path, (b"", {}))  # else the bucket is asked for
         self.answer(200, body, headers)
 
     def do_POST(self) -> None:
@@ -64,9 +68,9 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def careless_store(forgets: Collection[str]) -> Iterator[str]:
+def careless_store(forgets: Collection[str], refuses: Collection[str] = ()) -> Iterator[str]:
     """Serve one on loopback; yields its endpoint."""
-    with CarelessStore(forgets) as server:
+    with CarelessStore(forgets, refuses) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         try:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import ArgumentError, DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from pipelines.errors import HostError
@@ -48,7 +48,10 @@ DRIVERS = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg"}
 
 def open_engine(address: str) -> Engine:
     """An engine for `address`; nothing is connected yet. Raises `ArgumentError`, or `ImportError` for its driver."""
-    url = make_url(address)
+    try:
+        url = make_url(address)
+    except ValueError as error:
+        raise ArgumentError("The port is no number.") from error
     url = url.set(drivername=DRIVERS.get(url.drivername, url.drivername))
     return _postgresql(url) if url.get_backend_name() == "postgresql" else _sqlite(url)
 

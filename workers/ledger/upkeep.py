@@ -33,13 +33,13 @@ class Upkeep:
 
 def inspect_ledger(address: str) -> Upkeep:
     """What there is at `address`. Raises `ConfigurationError`."""
-    with _opened(address) as engine:
+    with opened(address) as engine:
         return _seen(engine)
 
 
 def upgrade_ledger(address: str) -> Upkeep:
     """Bring the ledger up to date; what there was before. Raises `ConfigurationError`, also if it is newer than we."""
-    with _opened(address) as engine:
+    with opened(address) as engine:
         before = _seen(engine)
         if before.schema and before.schema > HEAD:
             raise unknown(before.schema)
@@ -62,7 +62,8 @@ def _careless(connection: Connection) -> tuple[str, ...]:
 
 
 @contextmanager
-def _opened(address: str) -> Iterator[Engine]:
+def opened(address: str) -> Iterator[Engine]:
+    """An engine for `address`, whatever schema is there. Raises `ConfigurationError`, or `HostError`."""
     with explaining():
         engine = open_engine(address)
         try:
