@@ -6,9 +6,10 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import get_args
+from functools import cache
+from typing import Any, get_args
 
-from sqlalchemy import Integer, Text, cast, func, literal, select, union_all
+from sqlalchemy import CompoundSelect, Integer, Text, cast, func, literal, select, union_all
 
 from pipelines.plan import Lane
 from workers.ledger.database import Database
@@ -39,22 +40,8 @@ class Looks(Database):
 
     def look(self) -> Look:
         """Look once."""
-        late = select(steps.c.id).where(steps.c.state == "running", steps.c.lease_until < now()).limit(1)
-        rows = [
-            select(literal("schema").label("what"), revision.c.version_num.label("name"), literal(0).label("count")),
-            select(literal("late"), literal(""), func.count()).select_from(late.subquery()),
-            select(literal("slots"), cast(hosts.c.slots, Text), literal(0)).where(~hosts.c.drained),
-            select(literal("drained"), hosts.c.host, literal(0)).where(hosts.c.drained),
-            select(literal("paused"), pauses.c.lane, literal(0)),
-        ]
-        for lane in get_args(Lane):
-            ready = select(steps.c.id).where(
-                steps.c.state == "ready", steps.c.lane == lane, steps.c.not_before <= now()
-            )
-            counted = select(literal("ready"), literal(lane), cast(func.count(), Integer))
-            rows.append(counted.select_from(ready.limit(ENOUGH).subquery()))
         with self._read_at_once() as connection:
-            found = connection.execute(union_all(*rows)).all()
+            found = connection.execute(_looking()).all()
         of = {
             what: [(name, count) for each, name, count in found if each == what]
             for what in ("schema", "late", "slots", "drained", "paused", "ready")
@@ -73,3 +60,21 @@ class Looks(Database):
         running = select(steps.c.id).where(steps.c.state == "running", steps.c.host == host).limit(1)
         with self._read_at_once() as connection:
             return connection.execute(running).first() is not None
+
+
+@cache
+def _looking() -> CompoundSelect[Any]:
+    """The query, built once: slots ask it after every claim and every commit."""
+    late = select(steps.c.id).where(steps.c.state == "running", steps.c.lease_until < now()).limit(1)
+    rows = [
+        select(literal("schema").label("what"), revision.c.version_num.label("name"), literal(0).label("count")),
+        select(literal("late"), literal(""), func.count()).select_from(late.subquery()),
+        select(literal("slots"), cast(hosts.c.slots, Text), literal(0)).where(~hosts.c.drained),
+        select(literal("drained"), hosts.c.host, literal(0)).where(hosts.c.drained),
+        select(literal("paused"), pauses.c.lane, literal(0)),
+    ]
+    for lane in get_args(Lane):
+        ready = select(steps.c.id).where(steps.c.state == "ready", steps.c.lane == lane, steps.c.not_before <= now())
+        counted = select(literal("ready"), literal(lane), cast(func.count(), Integer))
+        rows.append(counted.select_from(ready.limit(ENOUGH).subquery()))
+    return union_all(*rows)
