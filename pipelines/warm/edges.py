@@ -4,15 +4,20 @@
 What an address or a name means to the network is not judged here; that is found out when an edge is asked.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from pipelines.errors import ConfigurationError
 from presets.document import Document, nearest
 
 Kind = Literal["nginx", "varnish", "ats", "cloudfront", "fastly", "cloudflare", "akamai", "rfc9211"]
+
+#: What may stand in a path or a header as it is: a token, what a shield's door asks for.
+SECRET = re.compile(r"[A-Za-z0-9._~-]{1,512}")
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
 
@@ -59,6 +64,8 @@ class Edge(Document):
     """Share of the objects beyond T1 that the proof asks for; T0 and T1 are always proved whole."""
     tokens: Path | None = None
     """File with two or more tokens that it accepts, one to a line: media is then asked for below `/k/TOKEN/`."""
+    door: Path | None = None
+    """File with what it wants to be told as `Referer`, as our reference shield does: viewers may not come there."""
     capacity: Capacity = Capacity()
     """What warming may take of it."""
     total: Capacity | None = None
@@ -68,6 +75,21 @@ class Edge(Document):
     def identity(self) -> dict[str, Any]:
         """What a proof is a proof of. What it may be asked is no part: a larger quota makes no cache cold."""
         return self.model_dump(mode="json", include={"name", "kind", "url", "address", "pop"}, exclude_none=True)
+
+
+def secrets(edge: Edge, path: Path) -> tuple[str, ...]:
+    """What a file of the edge's holds, one to a line. Raises `ConfigurationError`, which does not repeat it."""
+    try:
+        listed = tuple(line.strip() for line in path.read_text(encoding="ascii").splitlines() if line.strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            f"Edge {edge.name}: {path} can't be read.", hint="Check the path, and who may read it."
+        ) from error
+    if not listed or not all(SECRET.fullmatch(each) for each in listed):
+        raise ConfigurationError(
+            f"Edge {edge.name}: {path} does not hold letters, digits and `-_.~` alone.", hint="Look what it is."
+        )
+    return listed
 
 
 class Edges(Document):

@@ -17,7 +17,7 @@ from pipelines.artifact import Artifact
 from pipelines.errors import ConfigurationError, EdgeError
 from pipelines.version import Item, policy_of
 from pipelines.warm.budget import ESSENTIAL, Fitted, fit
-from pipelines.warm.edges import Edge
+from pipelines.warm.edges import Edge, secrets
 from pipelines.warm.evidence import Evidence, TierProof
 from pipelines.warm.judge import FRESH, MEANING, Fault, Rule
 from pipelines.warm.players import PLAYERS, is_text
@@ -260,13 +260,8 @@ def tokens(edge: Edge) -> tuple[str, ...]:
     """Path prefixes that the edge lets in. Raises `ConfigurationError`, never with a token in it."""
     if edge.tokens is None:
         return ("",)
-    try:
-        listed = [line.strip() for line in edge.tokens.read_text(encoding="ascii").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(
-            f"Edge {edge.name}: its tokens in {edge.tokens} can't be read.", hint="Check the path, and who may read it."
-        ) from error
-    if len(set(listed)) < 2 or not all(token.replace("-", "").replace("_", "").isalnum() for token in listed):  # noqa: PLR2004
+    listed = secrets(edge, edge.tokens)
+    if len(set(listed)) < 2:  # noqa: PLR2004
         raise ConfigurationError(
             f"Edge {edge.name}: {edge.tokens} does not hold two tokens, one to a line.",
             hint="With one token it can't be shown that another viewer's is a hit too.",

@@ -19,7 +19,7 @@ from queue import Empty, Full, Queue
 from pipelines.errors import EdgeError, Interrupted
 from pipelines.tools.edge import Answer, EdgeClient
 from pipelines.version import Item
-from pipelines.warm.edges import Edge
+from pipelines.warm.edges import Edge, secrets
 from pipelines.warm.pace import Pace, Together
 from pipelines.warm.verdict import ASKING
 
@@ -60,6 +60,7 @@ class Asker(ExitStack):
         """`folder`: where the processes of this host share the limits of all edges together."""
         super().__init__()
         self._edge = edge
+        self._extra = {**ASKING.get(edge.kind, {}), **({"Referer": secrets(edge, edge.door)[0]} if edge.door else {})}
         self._over = threading.Event()
         together = self.enter_context(Together(edge.total, folder))
         self.pace = Pace(edge.capacity, together, clock=time.monotonic, wait=self._wait)
@@ -137,7 +138,7 @@ class Asker(ExitStack):
 
     def _asked(self, ask: Ask) -> Heard:
         refusals = breaks = 0
-        headers = {**ask.headers, **ASKING.get(self._edge.kind, {})}
+        headers = {**ask.headers, **self._extra}
         while True:
             asked = self.pace.before()
             try:
