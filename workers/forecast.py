@@ -18,7 +18,7 @@ from workers.pace import Pace, Queued, Seat, sort_of
 from workers.schedule import Task, schedule
 
 #: How often the future is drawn; the 95th percentile of it is then known to a few per cent.
-DRAWS = 60
+DRAWS = 40
 #: So many measurements of the very same sort of step say more than many of others.
 ENOUGH = 5
 

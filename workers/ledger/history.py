@@ -11,8 +11,8 @@ from workers.pace import Pace, Queued, sort_of
 
 #: So many of the last steps say how fast the farm is now.
 RECENT = 1000
-#: So many steps of other episodes that go before are looked at; more are hours of work, and any forecast a guess.
-AHEAD = 2000
+#: So many steps of other episodes that go before are looked at; more are hours of work, and seconds to draw.
+AHEAD = 1000
 
 
 class Histories(Database):
