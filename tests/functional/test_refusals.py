@@ -203,7 +203,8 @@ def test_a_store_without_conditional_writes_is_refused(forgets: str, fault: str,
 def test_a_broker_that_is_down_is_said(desk: Desk, delivery: Path, unused_port: int) -> None:
     """78: without it no slot would ever be woken."""
     down = desk.but(broker_url=f"redis://127.0.0.1:{unused_port}/0")
-    down.refuses(delivery, "The broker does not answer: ConnectionError.", CONFIGURATION)
+    refused = f"Error 111 connecting to 127.0.0.1:{unused_port}. Connection refused"
+    down.refuses(delivery, f"The broker does not answer: {refused}.", CONFIGURATION)
 
 
 def test_a_mistaken_setting_is_said(desk: Desk, delivery: Path) -> None:
