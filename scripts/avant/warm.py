@@ -1,8 +1,9 @@
 """`avant warm plan EPISODE`: what each edge will be asked for. `avant warm prove EPISODE`: are they still warm?"""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import combinations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -12,7 +13,7 @@ import typer
 from pipelines.errors import ConfigurationError, EdgeError
 from pipelines.warm import WarmJob, prove
 from pipelines.warm.budget import Fitted
-from pipelines.warm.evidence import Evidence
+from pipelines.warm.evidence import Evidence, same_cache
 from pipelines.warm.job import budget, ranking
 from pipelines.warm.tiers import by_tier
 from pipelines.wire import to_data
@@ -47,6 +48,7 @@ def prove_again(episode: Episode, edges: EdgeList = None, as_json: AsJson = Fals
     """Ask the edges once more; only what was lost is warmed again. Ends with 69 if an edge is not warm."""
     with _jobs(episode, edges) as (jobs, workspace):
         found = list(_proofs(jobs, workspace, quiet=as_json))
+    _refuse_one_for_two(found)
     if as_json:
         console.print_json({"episode": episode, "edges": [to_data(each) for each in found]})
         return
@@ -71,6 +73,16 @@ def _proofs(jobs: list[WarmJob], workspace: Workspace, *, quiet: bool) -> Iterat
         if not quiet:
             say(f"{job.edge.name}: asking")
         yield prove(job, workspace)
+
+
+def _refuse_one_for_two(found: Sequence[Evidence]) -> None:
+    """Raise `EdgeError` if one cache answered for two edges: the other was not asked at all."""
+    for one, other in combinations(found, 2):
+        if same_cache(one, other):
+            raise EdgeError(
+                f"Edges {one.edge} and {other.edge} are one cache ({', '.join(one.pops)}): only one of them is proved.",
+                hint="Give each the `address` of its own PoP in edges.toml.",
+            )
 
 
 @contextmanager

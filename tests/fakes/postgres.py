@@ -78,10 +78,14 @@ class Postgres:
             pause.wait(0.02)
 
     def stop(self) -> None:
-        """End the server as a crash would: without a word to anyone."""
+        """End the server as a crash would: without a word to anyone. Returns when nothing of it is left."""
         if self.child:
             process.stop(self.child, 0)
             self.child = None
+        pause = Event()
+        # Its backends are no part of its process group; until they have noticed, nobody can start it again.
+        while any(_folder_of(proc) == self.folder / "data" for proc in Path("/proc").glob("[0-9]*")):
+            pause.wait(0.02)
 
     def _answers(self) -> bool:
         ready = Path(SERVER or "").with_name("pg_isready")
@@ -139,6 +143,14 @@ def _certified(folder: Path, certificate: str, key: str) -> Iterator[str]:
         if os.getuid() == ROOT:
             shutil.chown(path, NOBODY)
         yield f"{setting}={path}"
+
+
+def _folder_of(proc: Path) -> Path | None:
+    """Where a process works; None when it has ended meanwhile."""
+    try:
+        return (proc / "cwd").readlink()
+    except OSError:
+        return None
 
 
 def _demoted(argv: Sequence[str]) -> list[str]:
