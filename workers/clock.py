@@ -25,6 +25,7 @@ RESOLUTION = timedelta(seconds=1)
 
 #: Seconds from one look at what is armed to the next.
 INTERVAL = 0.5
+LATEST = timedelta(days=1)
 #: A clock that starts looks after flips that are younger: whoever made one may have died before viewers got it.
 RECENT = timedelta(hours=1)
 
@@ -37,7 +38,8 @@ class Clock:
     def __init__(self, farm: Farm) -> None:
         self._farm = farm
         self._armed: dict[str, Release] = {}
-        self._said: dict[str, str] = {}
+        #: What was said last of an episode's flip, and of its entry points.
+        self._said: dict[tuple[str, str], str] = {}
         #: What log lines about an armed release go by.
         self._traces: dict[str, str] = {}
         #: Whose entry points may be behind their ref.
@@ -45,7 +47,7 @@ class Clock:
 
     def tick(self) -> float:
         """Do what is due. Returns the seconds until something may be due again; raises nothing that time may heal."""
-        with self._outliving(""):
+        with self._outliving("look"):
             return self._tick()
         return INTERVAL
 
@@ -60,30 +62,33 @@ class Clock:
             if self._armed.get(episode) != release:
                 self._traces[episode] = ledger.trace(episode, release.version)
         self._armed = armed
-        for episode in sorted(self._behind):
-            with self._outliving(episode):
-                publish(farm, ledger.ref(episode))
-                self._behind.discard(episode)
         now = ledger.now()
         for release in armed.values():
             if release.at <= now:
-                with self._outliving(release.episode):
+                with self._outliving("flip", release.episode):
                     flip(farm, release)
-        return min([INTERVAL, *((release.at - now).total_seconds() for release in armed.values() if release.at > now)])
+        soon = min((release.at for release in armed.values() if release.at > now), default=now + LATEST)
+        for episode in sorted(self._behind):
+            if ledger.now() >= soon:
+                return 0.0  # a release does not wait for what can
+            with self._outliving("mirror", episode):
+                publish(farm, ledger.ref(episode))
+                self._behind.discard(episode)
+        return min(INTERVAL, max(0.0, (soon - ledger.now()).total_seconds()))
 
     @contextmanager
-    def _outliving(self, episode: str) -> Iterator[None]:
+    def _outliving(self, what: str, episode: str = "") -> Iterator[None]:
         """Log what stands in the way, once for as long as it is the same, and go on: the next look tries again."""
         try:
             yield
         except (AvantError, SQLAlchemyError) as error:
             told = str(error) if isinstance(error, AvantError) else type(error).__name__
-            if self._said.get(episode) != told:
-                self._said[episode] = told
+            if self._said.get((what, episode)) != told:
+                self._said[what, episode] = told
                 about = {"episode": episode, "trace": self._traces.get(episode, "")} if episode else {}
                 log.error("release.held-up", reason=told, **about)  # noqa: TRY400 - a traceback says no more
         else:
-            self._said.pop(episode, None)
+            self._said.pop((what, episode), None)
 
 
 def publish(farm: Farm, ref: Ref) -> None:

@@ -23,7 +23,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pipelines.errors import AvantError, HostError
 from pipelines.plan import Lane
-from workers import host
 from workers.broker import Tickets, open_broker
 from workers.lanes import CLASSES, slot_class
 from workers.ledger import Ledger, open_ledger
@@ -130,7 +129,7 @@ class Exporter(Collector):
         """Without `farm` only what is this host's: of many exporters, one need ask for what is everybody's."""
         self._settings = settings
         self._farm = farm
-        self._host = host.name()
+        self._host = settings.machine
         self._ledger: Ledger | None = None
         self._tickets = Tickets(open_broker(settings.broker_url)) if farm and settings.broker_url else None
         #: Whose queues are asked for: those there always are, and those of hosts that serve only some lanes.

@@ -65,7 +65,7 @@ def work(plan: Plan, farm: Farm, slots: int | None, tick: Callable[[Overview, Su
     when operators let this host do nothing.
     """
     settings = farm.settings.model_copy(update={"slots": slots or farm.settings.slots})
-    check_open(farm.ledger)
+    check_open(farm.ledger, farm.settings.machine)
     with Supervisor(settings, farm.ledger) as supervisor:
         farm.wait()
         announce(plan, farm)
@@ -82,10 +82,10 @@ def work(plan: Plan, farm: Farm, slots: int | None, tick: Callable[[Overview, Su
             time.sleep(INTERVAL)
 
 
-def check_open(ledger: Ledger) -> None:
-    """Raise `ConfigurationError` if this host is drained: whoever is at the terminal would wait in vain."""
-    if host.name() in ledger.look().drained:
-        raise ConfigurationError(f"This host, `{host.name()}`, is drained.", hint=f"`avant undrain {host.name()}`.")
+def check_open(ledger: Ledger, name: str) -> None:
+    """Raise `ConfigurationError` if the host of that name, ours, is drained: whoever waits would wait in vain."""
+    if name in ledger.look().drained:
+        raise ConfigurationError(f"This host, `{name}`, is drained.", hint=f"`avant undrain {name}`.")
 
 
 def tidy(farm: Farm) -> None:

@@ -11,11 +11,20 @@ from workers.broker import Tickets
 from workers.lanes import slot_class
 from workers.ledger import Ledger, Look, Taken
 from workers.ledger.migrate import HEAD, unknown
+from workers.ledger.retry import VANISHED
 
 
-def reconcile(ledger: Ledger, tickets: Tickets, tell: Callable[[Sequence[Taken]], None] = lambda _taken: None) -> Look:
+def reconcile(
+    ledger: Ledger,
+    tickets: Tickets,
+    tell: Callable[[Sequence[Taken]], None] = lambda _taken: None,
+    *,
+    limit: int = VANISHED,
+) -> Look:
     """
     Free the steps of silent workers, and `tell` of them; then wake as many slots as there is work for. What was seen.
+
+    A step that `limit` workers vanished from is set aside.
 
     Raises `ConfigurationError`, and does nothing, once the ledger has a schema that we don't know.
     """
@@ -23,7 +32,7 @@ def reconcile(ledger: Ledger, tickets: Tickets, tell: Callable[[Sequence[Taken]]
     if look.schema != HEAD:
         raise unknown(look.schema)
     if look.late:
-        tell(ledger.expire())
+        tell(ledger.expire(limit=limit))
         look = ledger.look()
     _top_up(look, tickets)
     return look

@@ -14,6 +14,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from pipelines.errors import ConfigurationError
+from workers.host import name as host_name
 
 
 def mistaken(error: ValidationError) -> ConfigurationError:
@@ -64,12 +65,21 @@ class Settings(BaseSettings):
     """Folder with presets of your own."""
     sentry_dsn: SecretStr | None = None
     """Where failed steps are reported. Default: nowhere."""
+    host: Annotated[str | None, Field(pattern=r"^[\w.-]{1,64}$")] = None
+    """What the ledger calls this machine; no two may have the same name. Default: its host name."""
     slots: Annotated[int, Field(ge=1, le=1024)] | None = None
     """Heavy steps at a time on this machine. Default: one per processor."""
     lease_seconds: Annotated[float, Field(ge=1, le=3600)] = 30.0
     """How long a step stays a silent worker's."""
+    quarantine_after: Annotated[int, Field(ge=1, le=1000)] = 5
+    """So many workers may vanish (killed, crashed, cut off) from one step until it is set aside."""
     log_format: Literal["auto", "pretty", "json"] = "auto"
     """`auto`: pretty on a terminal, JSON elsewhere."""
+
+    @property
+    def machine(self) -> str:
+        """What the ledger calls this machine."""
+        return self.host or host_name()
 
     @property
     def ledger_address(self) -> str:

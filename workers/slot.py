@@ -16,7 +16,7 @@ from threading import Event, Thread
 import structlog
 from dramatiq import Worker
 
-from workers import actors, host, observability
+from workers import actors, observability
 from workers.bench import Bench, Dispatch
 from workers.broker import Tickets, open_broker
 from workers.lanes import SlotClass, slot_class
@@ -51,7 +51,7 @@ def run_slot(settings: Settings, slots: SlotClass, *, name: str, dispatch: Dispa
         names=names(settings),
         dispatch=dispatch,
         worker=name,
-        host=host.name(),
+        host=settings.machine,
         leaving=Event(),
         stopping=Event(),
     )

@@ -22,10 +22,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pipelines.errors import ConfigurationError, HostError
 from pipelines.tools import process
-from workers import host, losses, scratch
+from workers import host, losses, orphans, scratch
 from workers.broker import Tickets, open_broker
 from workers.lanes import SlotClass, mix
-from workers.ledger import Ledger
+from workers.ledger import Ledger, Look
 from workers.reconcile import reconcile, wake
 from workers.settings import Settings
 from workers.slot import DRAIN, FINISH, LOCK
@@ -66,7 +66,7 @@ class Supervisor:
         self._settings = settings
         self._ledger = ledger
         self._module = module
-        self._host = host.name()
+        self._host = settings.machine
         self._tally = tally(settings.home, f"{self._host}/supervisor")
         self._tickets = Tickets(open_broker(settings.broker_url or ""))
         self._crew: list[_Slot] = []
@@ -126,14 +126,26 @@ class Supervisor:
 
     def _look(self) -> None:
         try:
-            look = reconcile(self._ledger, self._tickets, lambda taken: losses.tell(taken, "silent", self._tally))
-        except ConfigurationError:
-            if not self._ledger.busy(self._host):
-                raise
+            look = self._reconciled()
         except SQLAlchemyError as error:  # what is out of reach now is asked again at the next look
             log.warning("ledger.unreachable", error=type(error).__name__)
         else:
-            self._obey(drained=self._host in look.drained)
+            if look:
+                self._obey(drained=self._host in look.drained)
+
+    def _reconciled(self) -> Look | None:
+        """What was seen; None while the last steps end of a ledger that has a schema that we don't know."""
+        try:
+            return reconcile(
+                self._ledger,
+                self._tickets,
+                lambda taken: losses.tell(taken, "silent", self._tally),
+                limit=self._settings.quarantine_after,
+            )
+        except ConfigurationError:
+            if not self._ledger.busy(self._host):
+                raise
+            return None
 
     def _obey(self, *, drained: bool) -> None:
         """Slots that may not claim would take others' tickets: while a host is drained, it has none."""
@@ -146,8 +158,9 @@ class Supervisor:
                 slot.ask_to_finish()
 
     def _bury(self, slot: "_Slot") -> None:
+        orphans.end(self._settings.home, slot.name)
         try:
-            taken = self._ledger.bury(slot.name)
+            taken = self._ledger.bury(slot.name, limit=self._settings.quarantine_after)
         except SQLAlchemyError as error:  # its lease runs out all the same
             log.warning("slot.died", slot=slot.name, status=slot.status, error=type(error).__name__)
             return
@@ -156,7 +169,7 @@ class Supervisor:
         tell = log.info if slot.status == 0 else log.warning
         tell("slot.died", slot=slot.name, status=slot.status, steps=[each.step for each in taken])
         losses.tell(taken, "died", self._tally)
-        wake(self._ledger, self._tickets)
+        self._looked = 0.0  # what it held is ready: the look that is due now wakes somebody
 
     def _leave(self) -> None:
         """End all slots, and give back whatever those held that did not end by themselves."""
@@ -165,6 +178,7 @@ class Supervisor:
         for slot in self._crew:
             slot.end()
         self._crew = []
+        orphans.end(self._settings.home)
         self._ledger.take_over(self._host)
         self._ledger.enrol(self._host, memory=host.memory(), slots=())
         scratch.sweep(self._settings.home)
@@ -177,7 +191,7 @@ class _Slot:
         self.name = name
         self._log = settings.home / "logs" / f"{name.rpartition('/')[2]}.log"
         self._argv = [sys.executable, "-m", module, "--slots", slots.name, "--name", name, "--parent", str(os.getpid())]
-        self._environment = {**os.environ, **settings.environment(), **DRAMATIQ}
+        self._environment = {**os.environ, **settings.environment(), **DRAMATIQ, orphans.MARK: name}
         self._quick_deaths = 0
         self._restart_at: float | None = None
         self._start()
@@ -197,8 +211,9 @@ class _Slot:
         if self._restart_at is not None or self._child.poll() is None:
             return False
         process.stop(self._child, 0)
-        lived = time.monotonic() - self._started
-        self._quick_deaths = self._quick_deaths + 1 if lived < QUICK and self.status else 0
+        quick = time.monotonic() - self._started < QUICK
+        # SIGKILL is somebody else's doing (an operator, the kernel short of memory) and says nothing about the slot.
+        self._quick_deaths = self._quick_deaths + 1 if quick and self.status not in (0, -signal.SIGKILL) else 0
         if self._quick_deaths >= QUICK_DEATHS:
             raise HostError(
                 f"Slot {self.name} dies as soon as it is started.", hint=f"Its last words are in {self._log}."
@@ -245,6 +260,7 @@ def _alone(home: Path) -> Iterator[None]:
                 f"Another `avant` is at work in {home}.", hint="Wait for it, or set AVANT_HOME to another folder."
             ) from error
         _follow(home)
+        orphans.end(home)
         yield
 
 

@@ -10,7 +10,6 @@ import typer
 from pipelines.errors import ConfigurationError
 from scripts.avant import console
 from scripts.avant.console import AsJson, data, say
-from workers import host
 from workers.farm import consulted
 from workers.settings import Settings
 
@@ -31,7 +30,7 @@ def logs(
             f"There is no step or episode `{what}`.", hint="`avant status EPISODE --json` lists the ids of its steps."
         )
     lines = sorted(_lines(settings.home / "logs", hosts), key=lambda line: str(line.get("timestamp", "")))
-    others = _elsewhere(hosts)
+    others = _elsewhere(hosts, settings.machine)
     if as_json:
         console.print_json({"lines": lines, "elsewhere": others})
         return
@@ -59,9 +58,9 @@ def _read(text: str) -> Mapping[str, Any]:
     return line if isinstance(line, dict) else {}
 
 
-def _elsewhere(hosts: Mapping[str, frozenset[str]]) -> dict[str, list[str]]:
+def _elsewhere(hosts: Mapping[str, frozenset[str]], here: str) -> dict[str, list[str]]:
     """The steps that other hosts had last, by host."""
-    others = sorted({name for names in hosts.values() for name in names} - {host.name()})
+    others = sorted({name for names in hosts.values() for name in names} - {here})
     return {name: sorted(step for step, names in hosts.items() if name in names) for name in others}
 
 

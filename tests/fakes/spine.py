@@ -135,10 +135,11 @@ class Avant:
         return process.start(self.argv(*words), env=self.environment, log=log)
 
 
-def deliver(folder: Path) -> Path:
+def deliver(folder: Path, *, episode: str = EPISODE, seconds: int = SECONDS) -> Path:
     """Write the delivery, and beside it the folder with its preset; the path of its episode.toml."""
-    document = synthesise(folder / "delivery", SECONDS, (320, 180))
-    document.write_text(document.read_text().replace('preset = "quick"', 'preset = "tiny"'))
+    document = synthesise(folder / "delivery", seconds, (320, 180))
+    told = document.read_text().replace('preset = "quick"', 'preset = "tiny"').replace(EPISODE, episode)
+    document.write_text(told)
     presets(document).mkdir()
     (presets(document) / "tiny.toml").write_text(PRESET)
     return document
@@ -180,10 +181,10 @@ def released(settings: Settings) -> str:
     return names(settings).version(ref.version or "")
 
 
-def verify(settings: Settings) -> None:
+def verify(settings: Settings, episode: str = EPISODE) -> None:
     """Raise unless every object of the episode's version and of its tracks is as its inventory says."""
     ledger = open_ledger(settings.ledger_address)
-    overview = ledger.overview(EPISODE)
+    overview = ledger.overview(episode)
     assert overview
     step = next(step for step in overview.plan.steps if step.job.kind == "verify")
     with ExitStack() as stack:

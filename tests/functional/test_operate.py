@@ -10,7 +10,6 @@ import pytest
 from pipelines.errors import ConfigurationError, DeliveryError, Interrupted, StoreError, ToolError
 from tests.fakes.farm import MEBIBYTE, claim, claimed, made, plan, step
 from tests.fakes.postgres import Postgres
-from workers import host
 from workers.ledger import Ledger, Overview, Release, open_ledger
 from workers.production import check_open
 
@@ -69,12 +68,12 @@ def test_a_drained_host_claims_nothing_and_finishes_what_it_has(ledger: Ledger) 
 
 def test_a_run_on_a_drained_host_says_so(ledger: Ledger) -> None:
     """Rather than wait for slots that it may not have."""
-    ledger.enrol(host.name(), memory=1, slots=[])
-    check_open(ledger)
-    ledger.drain(host.name(), drained=True)
+    ledger.enrol("h", memory=1, slots=[])
+    check_open(ledger, "h")
+    ledger.drain("h", drained=True)
     with pytest.raises(ConfigurationError, match="is drained") as raised:
-        check_open(ledger)
-    assert raised.value.hint == f"`avant undrain {host.name()}`."
+        check_open(ledger, "h")
+    assert raised.value.hint == "`avant undrain h`."
 
 
 def test_a_host_that_is_not_known_can_not_be_drained(ledger: Ledger) -> None:

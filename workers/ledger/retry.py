@@ -13,7 +13,7 @@ SERVICE_FAULTS = 10
 LONGEST = 60.0  # seconds
 #: Seconds for which a step whose tool failed is kept for other hosts, if there are any; then the same may try again.
 ELSEWHERE = 15.0
-#: Holders of one step that vanished (killed, crashed, cut off) until the step itself is suspected.
+#: Holders of one step that vanished (killed, crashed, cut off) until the step itself is suspected. A setting, too.
 VANISHED = 5
 
 

@@ -176,22 +176,23 @@ class Work(Database):
             values = {"state": "ready", "attempts": steps.c.attempts - 1, **FREED}
             connection.execute(update(steps).where(*_held(step, token)).values(values))
 
-    def expire(self) -> tuple[Taken, ...]:
-        """Take every step whose lease has run out from its holder."""
+    def expire(self, *, limit: int = VANISHED) -> tuple[Taken, ...]:
+        """Take every step whose lease has run out from its holder; set aside what `limit` holders vanished from."""
         late = select(steps.c.id).where(steps.c.state == "running", steps.c.lease_until < now())
         with self._write() as connection:
             # Whoever holds such a row is taking it or ending it: the next look will tell.
             found = connection.scalars(late.order_by(steps.c.id).with_for_update(skip_locked=True)).all()
-            return _vanish(connection, found)
+            return _vanish(connection, found, limit)
 
-    def bury(self, worker: str) -> tuple[Taken, ...]:
+    def bury(self, worker: str, *, limit: int = VANISHED) -> tuple[Taken, ...]:
         """
         Take the steps of a worker that is known to be dead, without waiting for its lease.
 
         Only for who has reaped the process: its tools died with it, and nothing of it can still write.
         """
         with self._write() as connection:
-            return _vanish(connection, lock(connection, steps.c.state == "running", steps.c.worker == worker))
+            held = lock(connection, steps.c.state == "running", steps.c.worker == worker)
+            return _vanish(connection, held, limit)
 
     def take_over(self, host: str) -> int:
         """
@@ -244,13 +245,13 @@ def _taken(step: str) -> Interrupted:
     return Interrupted(f"Step {step} was taken from its holder: its lease ran out.")
 
 
-def _vanish(connection: Connection, held: Collection[str]) -> tuple[Taken, ...]:
+def _vanish(connection: Connection, held: Collection[str], limit: int) -> tuple[Taken, ...]:
     """Take locked steps from holders that fell silent: ready again, or suspected after too many."""
     if not held:
         return ()
     holders = select(steps.c.id, steps.c.worker, steps.c.host).where(steps.c.id.in_(held))
     before: dict[str, Any] = {row.id: row for row in connection.execute(holders)}
-    suspected = steps.c.vanished + 1 >= VANISHED
+    suspected = steps.c.vanished + 1 >= limit
     taken = connection.execute(
         update(steps)
         .where(steps.c.id.in_(held))
@@ -258,7 +259,7 @@ def _vanish(connection: Connection, held: Collection[str]) -> tuple[Taken, ...]:
         .returning(*(steps.c[name] for name in ("id", "token", "state", "episode", "attempts", "body")), asked())
     ).all()
     if dangerous := [row.id for row in taken if row.state == "quarantined"]:
-        connection.execute(update(steps).where(steps.c.id.in_(dangerous)).values(error=_told(_quarantine())))
+        connection.execute(update(steps).where(steps.c.id.in_(dangerous)).values(error=_told(_quarantine(limit))))
     return tuple(_told_of(row, before[row.id]) for row in taken)
 
 
@@ -276,9 +277,9 @@ def _told_of(row: Row[Any], holder: Any) -> Taken:
     )
 
 
-def _quarantine() -> HostError:
+def _quarantine(limit: int) -> HostError:
     return HostError(
-        f"{VANISHED} workers vanished while they worked on it.",
+        f"{limit} workers vanished while they worked on it.",
         hint="Look into the workers' logs and the host's memory; then `avant retry` the episode.",
     )
 
