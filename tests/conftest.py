@@ -124,3 +124,9 @@ def unused_port() -> int:
         held.bind(("127.0.0.1", 0))
         port: int = held.getsockname()[1]
         return port
+
+
+@pytest.fixture
+def nowhere(unused_port: int) -> str:
+    """The address of a service that is down."""
+    return f"http://127.0.0.1:{unused_port}"
