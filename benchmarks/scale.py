@@ -26,9 +26,10 @@ from statistics import mean
 from benchmarks.bars import Bar, Results, parser, say
 from benchmarks.plot import Panel, drawn
 from pipelines.delivery import Delivery
-from pipelines.plan import Plan, Step, make_plan
+from pipelines.plan import Plan, make_plan
 from pipelines.probe import Examined, Picture, Sound, Words
 from pipelines.source import Source
+from pipelines.step import Step
 from presets.catalogue import load
 from workers.lanes import HEAVY, mix
 from workers.ledger.urgency import HOUR, latest_start

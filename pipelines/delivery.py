@@ -45,7 +45,14 @@ def _time_code(text: str) -> str:
     return text
 
 
+def _selector(text: str) -> str:
+    if not re.fullmatch(r"(?:thumbnails|video|audio|text|language(?= ))(?: [\w.*-]+){0,3}", text):
+        raise ValueError(f"`{text}` names no tracks; write `audio fr`, `video 1080p`, `text * sdh` or `language fr`")
+    return text
+
+
 Language = Annotated[str, AfterValidator(_language)]
+Selector = Annotated[str, AfterValidator(_selector)]
 Uri = Annotated[str, AfterValidator(_uri)]
 TimeCode = Annotated[str, AfterValidator(_time_code)]
 Checksum = Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{64}$"), AfterValidator(str.lower)]
@@ -113,8 +120,19 @@ class Chapter(Document):
     """A name for it, if it has one."""
 
 
+class Fallback(Document):
+    """What a release may give up so that it is in time; it follows as SHOULD."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+    """What operators call it: `no-1080p`."""
+    drop: Annotated[tuple[Selector, ...], Field(min_length=1, max_length=100)]
+    """Tracks, as in `should`."""
+    automatic: bool = False
+    """Done by itself as soon as the release is in danger; else it is offered to operators."""
+
+
 class ReleaseTime(Document):
-    """When viewers get it: a wall time and a zone."""
+    """When viewers get it, a wall time and a zone; and what of it."""
 
     at: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2})?$")]
     """Wall time, `2026-11-29T03:00`."""
@@ -122,6 +140,17 @@ class ReleaseTime(Document):
     """IANA zone, `Europe/Paris`."""
     fold: Literal[0, 1] | None = None
     """Which of the two, where the wall time comes twice in the night that clocks go back."""
+    must: Annotated[tuple[Selector, ...], Field(max_length=100)] = ()
+    """Tracks that the release waits for: `audio fr`, `audio * * 5.1`, `text * sdh`, `video 1080p`, `thumbnails`, or
+    `language fr`, which is its audio and its forced narrative. Default: all but rungs that the preset does not call
+    `must`, and commentaries. Of several lists that name a track, `must` counts before `should`, and that before
+    `later`."""
+    should: Annotated[tuple[Selector, ...], Field(max_length=100)] = ()
+    """Tracks that may follow within two hours, as a second version that nobody notices."""
+    later: Annotated[tuple[Selector, ...], Field(max_length=100)] = ()
+    """Tracks that may follow within a day."""
+    fallback: Annotated[tuple[Fallback, ...], Field(max_length=20)] = ()
+    """What may be given up, the first first, when the release would be late."""
 
 
 class Delivery(Document):

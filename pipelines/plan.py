@@ -5,84 +5,33 @@ Pure. `--dry-run` prints it, the ledger stores it, tests compare it, a retry res
 before any work starts: the same inputs give the same plan.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field
-
-from pipelines import audio, cost, encode, subtitles, thumbnails, track, version, warm
+from pipelines import audio, cost, encode, subtitles, thumbnails, track
 from pipelines.audio import AudioJob
 from pipelines.cadence import Cadence, cadence, chunks
-from pipelines.delivery import Chapter
+from pipelines.delivery import Chapter, Fallback
+from pipelines.edition import Edition, Terms, arranged, editions, rejoined, with_tails
 from pipelines.encode import EncodeJob, RungEncode
 from pipelines.instant import resolve
 from pipelines.ladder import Fitted, fit
+from pipelines.matrix import PlannedTrack, Urgency, check_enough, classed, dropped
 from pipelines.policy import Mark, Policy
 from pipelines.probe import Examined, Sound, Words
+from pipelines.step import Job, Step, step_of
 from pipelines.subtitles import TextJob
 from pipelines.thumbnails import ThumbnailJob
 from pipelines.timecode import frame_number
 from pipelines.track import PackageJob
-from pipelines.version import ComposeJob, VerifyJob
+from pipelines.version import ComposeJob
 from pipelines.warm import Edge, WarmJob
 from pipelines.wire import digest, to_data
 from presets.audio import AudioVariant
 from presets.preset import Preset
-
-Lane = Literal["encode", "audio", "package", "warm", "control"]
-Urgency = Literal["must", "should", "later"]
-Job = Annotated[
-    EncodeJob | AudioJob | PackageJob | TextJob | ThumbnailJob | ComposeJob | VerifyJob | WarmJob,
-    Field(discriminator="kind"),
-]
-
-LANES: dict[str, Lane] = {
-    "encode": "encode",
-    "audio": "audio",
-    "package": "package",
-    "text": "package",
-    "thumbnails": "package",
-    "compose": "control",
-    "verify": "control",
-    "warm": "warm",
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One piece of work that is done as a whole or not at all."""
-
-    #: The kind and the beginning of the digest of what it makes: the same work has the same id.
-    id: str
-    lane: Lane
-    #: For people: `encode 0:12–0:24 234p 360p`.
-    label: str
-    job: Job
-    #: Digests of the artifacts that it starts from, and of those it makes.
-    needs: tuple[str, ...]
-    makes: tuple[str, ...]
-    urgency: Urgency
-    #: Estimated seconds of one core.
-    cost: float
-    #: Estimated seconds from its start to the end of the plan, along the longest way.
-    tail: float = 0.0
-    #: Bytes that it may hold at once.
-    memory: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedTrack:
-    """One track of the version, for people and for readiness."""
-
-    digest: str
-    medium: Literal["video", "audio", "text", "thumbnails"]
-    #: `540p`, `fr dub stereo`, `en sdh`, `thumbnails`.
-    label: str
-    #: Estimated bytes.
-    size: int
 
 
 @dataclass(frozen=True)
@@ -92,20 +41,24 @@ class Plan:
     episode: str
     title: str
     preset: str
-    #: Digest of the version that comes out, and of the check that must pass.
-    version: str
-    verification: str
-    #: Digests of the evidence of warmth, by edge.
-    warmth: dict[str, str]
+    #: What may be released, the least first; the last has every track.
+    editions: tuple[Edition, ...]
     frames: int
     frame_rate: Fraction
     tracks: tuple[PlannedTrack, ...]
     steps: tuple[Step, ...]
+    #: What a release may give up so that it is in time, in the order in which it is offered.
+    fallbacks: tuple[Fallback, ...] = ()
+
+    @property
+    def version(self) -> str:
+        """Digest of the fullest version, which the plan goes by."""
+        return self.editions[-1].version
 
     @cached_property
     def goals(self) -> tuple[str, ...]:
-        """What must exist before a release."""
-        return (self.verification, *self.warmth.values())
+        """What must exist when all is done."""
+        return tuple(goal for edition in self.editions for goal in edition.goals)
 
     @property
     def seconds(self) -> Fraction:
@@ -114,48 +67,43 @@ class Plan:
 
 
 def make_plan(examined: Examined, preset: Preset, edges: Iterable[Edge] = ()) -> Plan:
-    """The plan for an examined delivery. Takes values, touches nothing."""
+    """The plan for an examined delivery. Takes values, touches nothing. Raises `DeliveryError`."""
     draft = _Draft(examined, preset)
-    rungs = draft.video()
-    sounds = draft.sounds()
-    texts = draft.texts()
-    sprites = draft.sprites()
-    planned = [*rungs, *sounds, *texts, sprites]
-    tracks = tuple(t.digest for t in planned)
-    policy = draft.policy()
-    composed = digest({"recipe": version.RECIPE, "tracks": tracks, "policy": to_data(policy)})
-    verified = digest({"recipe": version.RECIPE, "verified": composed})
-    draft.add(ComposeJob(digest=composed, tracks=tracks, policy=policy), needs=tracks, label="compose manifests")
-    draft.add(
-        VerifyJob(digest=verified, version=composed, tracks=tracks, policy=policy),
-        needs=(composed, *tracks),
-        label="verify every object",
-    )
-    warmth = {}
-    released = examined.delivery.release
-    for edge in sorted(edges, key=lambda edge: edge.role != "shield"):
-        proof = digest({"recipe": warm.RECIPE, "version": composed, "edge": edge.identity})
-        warmth[edge.name] = proof
-        # A PoP fills from its shield: warmed before it, it would ask the origin too.
-        shield = (warmth[edge.shield],) if edge.shield else ()
-        at = resolve(released).utc if released else None
-        draft.add(
-            WarmJob(digest=proof, version=composed, tracks=tracks, edge=edge, release=at),
-            needs=(verified, composed, *tracks, *shield),
-            label=f"warm {edge.name}",
-        )
-    return Plan(
-        episode=examined.delivery.episode,
-        title=examined.delivery.title,
+    delivery = examined.delivery
+    planned = [*draft.video(), *draft.sounds(), *draft.texts(), draft.sprites()]
+    tracks = classed(planned, delivery.release, delivery.original_language)
+    whole = Plan(
+        episode=delivery.episode,
+        title=delivery.title,
         preset=preset.name,
-        version=composed,
-        verification=verified,
-        warmth=warmth,
+        editions=(),
         frames=examined.frames,
         frame_rate=examined.picture.frame_rate,
-        tracks=tuple(planned),
-        steps=_with_tails(draft.steps),
+        tracks=(),
+        steps=(),
+        fallbacks=delivery.release.fallback if delivery.release else (),
     )
+    at = resolve(delivery.release).utc if delivery.release else None
+    return _laid_out(whole, draft.steps, tracks, Terms(policy=draft.policy(), edges=tuple(edges), at=at))
+
+
+def fall_back(plan: Plan, fallback: Fallback) -> Plan:
+    """The same plan, waiting for less: the least edition lacks what `fallback` names. Raises `DeliveryError`."""
+    tracks = dropped(plan.tracks, fallback)
+    jobs = [step.job for step in plan.steps]
+    policy = next(job.policy for job in jobs if isinstance(job, ComposeJob))
+    check_enough(tracks, policy.default_language, f"The fallback `{fallback.name}`")
+    warmed = {job.edge.name: job for job in jobs if isinstance(job, WarmJob)}
+    at = next((job.release for job in warmed.values()), None)
+    terms = Terms(policy=policy, edges=tuple(job.edge for job in warmed.values()), at=at)
+    return _laid_out(plan, rejoined(plan.steps), tracks, terms)
+
+
+def _laid_out(plan: Plan, media: Iterable[Step], tracks: tuple[PlannedTrack, ...], terms: Terms) -> Plan:
+    """`plan` with these tracks: its editions, and all steps in the order and with the urgency that follow."""
+    found, releasing = editions(tracks, terms)
+    steps = with_tails((*arranged(media, tracks), *releasing))
+    return replace(plan, editions=found, tracks=tracks, steps=steps)
 
 
 def missing(plan: Plan, exists: set[str]) -> tuple[Step, ...]:
@@ -178,7 +126,7 @@ def _only(step: Step, makes: set[str]) -> Step:
         return step
     kept = tuple(rung for rung in step.job.rungs if rung.digest in makes)
     job = replace(step.job, rungs=kept)
-    return replace(_step(job, needs=(), label=step.label, urgency=step.urgency), tail=step.tail)
+    return replace(step_of(job, label=step.label, urgency=step.urgency), tail=step.tail)
 
 
 class _Draft:
@@ -193,28 +141,17 @@ class _Draft:
         self.lengths = tuple(frames for _, frames in self.chunks)
         self.ladder = fit(preset.video.rungs, examined.picture)
 
-    def add(
-        self,
-        job: Job,
-        *,
-        label: str,
-        needs: tuple[str, ...] = (),
-        urgency: Urgency = "must",
-    ) -> None:
-        step = _step(job, needs=needs, label=label, urgency=urgency)
+    def add(self, job: Job, *, label: str, needs: tuple[str, ...] = ()) -> None:
+        step = step_of(job, needs=needs, label=label)
         # Two languages may name the same sound: it is made once.
         if all(known.id != step.id for known in self.steps):
             self.steps.append(step)
 
     def video(self) -> list[PlannedTrack]:
-        """Encode steps for every chunk and class, then one packaging step per rung."""
-        for must in (True, False):
-            rungs = [rung for rung in self.ladder if rung.rung.must is must]
-            for first, frames in self.chunks if rungs else ():
-                job = self._encode_job(rungs, first, frames)
-                span = _span(first, frames, self.cadence)
-                label = f"encode {span} {' '.join(rung.label for rung in rungs)}"
-                self.add(job, label=label, urgency=_urgency(must))
+        """An encode step for every chunk, then one packaging step per rung."""
+        for first, frames in self.chunks:
+            label = f"encode {_span(first, frames, self.cadence)} {' '.join(rung.label for rung in self.ladder)}"
+            self.add(self._encode_job(self.ladder, first, frames), label=label)
         return [self._video_track(rung) for rung in self.ladder]
 
     def sounds(self) -> list[PlannedTrack]:
@@ -274,7 +211,7 @@ class _Draft:
             title=chapter.title,
         )
 
-    def _encode_job(self, rungs: list[Fitted], first: int, frames: int) -> EncodeJob:
+    def _encode_job(self, rungs: Sequence[Fitted], first: int, frames: int) -> EncodeJob:
         picture = self.examined.picture
         return EncodeJob(
             source=picture.source,
@@ -326,9 +263,10 @@ class _Draft:
 
     def _video_track(self, rung: Fitted) -> PlannedTrack:
         inputs = self._chunk_digests(rung)
-        made = self._package("video", inputs, self.lengths, label=rung.label, urgency=_urgency(rung.rung.must))
+        urgency: Urgency = "must" if rung.rung.must else "should"
+        made = self._package("video", inputs, self.lengths, label=rung.label)
         size = int(self.examined.frames / self.cadence.frame_rate * rung.rung.bitrate / 8)
-        return PlannedTrack(digest=made, medium="video", label=rung.label, size=size)
+        return PlannedTrack(digest=made, medium="video", label=rung.label, urgency=urgency, size=size)
 
     def _audio_track(self, sound: Sound, variant: AudioVariant) -> PlannedTrack:
         rate = self.preset.audio.sample_rate
@@ -347,9 +285,11 @@ class _Draft:
         job = AudioJob(digest=made, source=sound.source, demuxer=sound.demuxer, stream=sound.stream, **_typed(parts))
         label = f"{sound.declared.language} {sound.declared.role} {variant.layout}"
         self.add(job, label=f"audio {label}")
-        packed = self._package("audio", (made,), (samples,), label=label, urgency="must", sound=sound)
+        packed = self._package("audio", (made,), (samples,), label=label, sound=sound)
         size = int(samples / rate * variant.bitrate / 8)
-        return PlannedTrack(digest=packed, medium="audio", label=label, size=size)
+        language, role = sound.declared.language, sound.declared.role
+        urgency: Urgency = "should" if role == "commentary" else "must"
+        return PlannedTrack(digest=packed, medium="audio", label=label, language=language, urgency=urgency, size=size)
 
     def _package(
         self,
@@ -358,7 +298,6 @@ class _Draft:
         lengths: tuple[int, ...],
         *,
         label: str,
-        urgency: Urgency,
         sound: Sound | None = None,
     ) -> str:
         who = {"language": sound.declared.language, "role": sound.declared.role} if sound else {}
@@ -374,7 +313,7 @@ class _Draft:
         job = PackageJob(
             digest=made, medium=medium, inputs=inputs, cadence=self.cadence, lengths=lengths, **_typed(who)
         )
-        self.add(job, needs=inputs, label=f"package {label}", urgency=urgency)
+        self.add(job, needs=inputs, label=f"package {label}")
         return made
 
     def _text_track(self, words: Words) -> PlannedTrack:
@@ -401,43 +340,12 @@ class _Draft:
         )
         label = f"{declared.language} {declared.kind}"
         self.add(job, label=f"text {label}")
-        return PlannedTrack(digest=made, medium="text", label=label, size=words.source.size)
-
-
-def _urgency(must: bool) -> Urgency:
-    return "must" if must else "should"
+        return PlannedTrack(digest=made, medium="text", label=label, language=declared.language, size=words.source.size)
 
 
 def _typed(parts: dict[str, Any]) -> Any:
     """Keywords that are checked where they arrive: the dataclass they are unpacked into."""
     return parts
-
-
-def _step(job: Job, *, needs: tuple[str, ...], label: str, urgency: Urgency) -> Step:
-    makes = tuple(rung.digest for rung in job.rungs) if isinstance(job, EncodeJob) else (job.digest,)
-    return Step(
-        id=f"{job.kind}-{digest(makes)[:16]}",
-        lane=LANES[job.kind],
-        label=label,
-        job=job,
-        needs=needs,
-        makes=makes,
-        urgency=urgency,
-        cost=cost.seconds(job),
-        memory=cost.memory(job),
-    )
-
-
-def _with_tails(steps: list[Step]) -> tuple[Step, ...]:
-    """Each step with the length of the longest way from its start to the plan's end. Steps stand in running order."""
-    longest: dict[str, float] = {}  # from an artifact's existence to the end
-    done = []
-    for step in reversed(steps):
-        tail = step.cost + max((longest.get(made, 0.0) for made in step.makes), default=0.0)
-        for need in step.needs:
-            longest[need] = max(longest.get(need, 0.0), tail)
-        done.append(replace(step, tail=tail))
-    return tuple(reversed(done))
 
 
 def _span(first: int, frames: int, cadence: Cadence) -> str:

@@ -20,6 +20,7 @@ from pipelines.manifests.hls import multivariant
 from pipelines.policy import Policy
 from pipelines.tools.s3 import Store, Upload
 from pipelines.track import AudioTrack, TextTrack, Track
+from pipelines.trim import WHOLE, Trim, trimmed
 from pipelines.wire import canonical
 
 #: Clocks that meet at one object: each write that is lost means that another's was not.
@@ -41,6 +42,8 @@ class Ref:
     version: str | None
     #: When the flip was committed, by the ledger's clock.
     flipped_at: datetime | None
+    #: What of it new sessions are not offered.
+    trim: Trim = WHOLE
 
 
 def entry_points(ref: Ref, tracks: Sequence[Track], policy: Policy | None, names: Names) -> dict[str, bytes]:
@@ -57,6 +60,7 @@ def entry_points(ref: Ref, tracks: Sequence[Track], policy: Policy | None, names
             f"Episode `{ref.episode}` is released as generation {ref.generation}, but with no version.",
             hint="Release a version of it.",
         )
+    tracks, policy = trimmed(tracks, policy, ref.trim)
     said = f"avant generation={ref.generation} state=released"
     name = names.version(ref.version)
     return {

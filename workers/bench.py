@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from pipelines.artifact import Artifact
 from pipelines.errors import AvantError, Interrupted, ToolError, full_disk
 from pipelines.layout import Names, attempt
-from pipelines.plan import Lane, Step
+from pipelines.step import Lane, Step
 from pipelines.tools.s3 import Store
 from pipelines.workspace import Workspace
 from workers.broker import Tickets

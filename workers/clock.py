@@ -26,7 +26,7 @@ RESOLUTION = timedelta(seconds=1)
 #: Seconds from one look at what is armed to the next.
 INTERVAL = 0.5
 LATEST = timedelta(days=1)
-#: A clock that starts looks after flips that are younger: whoever made one may have died before viewers got it.
+#: A clock looks after flips that are younger: whoever made one may have died before viewers got it.
 RECENT = timedelta(hours=1)
 
 log = structlog.get_logger()
@@ -42,8 +42,9 @@ class Clock:
         self._said: dict[tuple[str, str], str] = {}
         #: What log lines about an armed release go by.
         self._traces: dict[str, str] = {}
-        #: Whose entry points may be behind their ref.
-        self._behind: set[str] | None = None
+        #: Whose entry points may be behind their ref; and the generation that they were brought up to.
+        self._behind: set[str] = set()
+        self._written: dict[str, int] = {}
 
     def tick(self) -> float:
         """Do what is due. Returns the seconds until something may be due again; raises nothing that time may heal."""
@@ -54,25 +55,26 @@ class Clock:
     def _tick(self) -> float:
         farm, ledger = self._farm, self._farm.ledger
         armed = {release.episode: release for release in ledger.armed()}
-        if self._behind is None:
-            self._behind = set(ledger.flipped(RECENT))
-        # New ones say "not yet" before anyone asks; those that are gone were flipped, by us or by another.
-        self._behind |= armed.keys() ^ self._armed.keys()
+        self._behind |= armed.keys() - self._armed.keys()  # they say "not yet" before anyone asks
         for episode, release in armed.items():
             if self._armed.get(episode) != release:
                 self._traces[episode] = ledger.trace(episode, release.version)
         self._armed = armed
         now = ledger.now()
         for release in armed.values():
-            if release.at <= now:
+            if release.at <= now and not release.held:
                 with self._outliving("flip", release.episode):
                     flip(farm, release)
+        moved = ledger.flipped(RECENT)  # by us, by another clock, or by an operator
+        self._behind |= {episode for episode, generation in moved.items() if self._written.get(episode, 0) < generation}
         soon = min((release.at for release in armed.values() if release.at > now), default=now + LATEST)
-        for episode in sorted(self._behind):
+        for episode in sorted(self._behind, key=lambda episode: (episode not in moved, episode)):
             if ledger.now() >= soon:
                 return 0.0  # a release does not wait for what can
             with self._outliving("mirror", episode):
-                publish(farm, ledger.ref(episode))
+                ref = ledger.ref(episode)
+                publish(farm, ref)
+                self._written[episode] = ref.generation
                 self._behind.discard(episode)
         return min(INTERVAL, max(0.0, (soon - ledger.now()).total_seconds()))
 
@@ -104,22 +106,20 @@ def publish(farm: Farm, ref: Ref) -> None:
 
 def flip(farm: Farm, release: Release) -> Ref:
     """
-    Release what is armed, now, and write the entry points. Whoever flipped it, the ref that viewers get.
+    Release the fullest edition that is whole, now. Whoever flipped it, the ref; viewers get it once it is published.
 
-    Raises `ReleaseError` when it is too early, something is missing, or clocks disagree.
+    Raises `ReleaseError` when it is held, too early, something is missing, or clocks disagree.
     """
-    furthest_apart(farm)
     before = farm.ledger.ref(release.episode)
-    ref = before
+    if before.version == release.version or farm.ledger.due(release.episode) is None:
+        return before
+    furthest_apart(farm)
+    flipped = farm.ledger.flip(release.episode, generation=before.generation)
     trace = farm.ledger.trace(release.episode, release.version)
     with structlog.contextvars.bound_contextvars(trace=trace, episode=release.episode):
-        if before.version != release.version:
-            ref = farm.ledger.flip(release.episode, version=release.version, generation=before.generation) or (
-                farm.ledger.ref(release.episode)
-            )
-            log.info("release.flipped", generation=ref.generation)
-        publish(farm, ref)
-    return ref
+        if flipped:
+            log.info("release.flipped", generation=flipped.generation, whole=flipped.version == release.version)
+    return flipped or farm.ledger.ref(release.episode)
 
 
 def wait_until(farm: Farm, at: datetime, tick: Callable[[timedelta], None]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from pipelines.plan import Step
+from pipelines.step import Step
 from workers.schedule import Task, schedule
 
 #: Below this share a running step's own speed says too little.

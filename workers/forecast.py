@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import quantiles
 
-from pipelines.plan import Step
+from pipelines.step import Step
 from workers.eta import TELLING
 from workers.pace import Pace, Queued, Seat, sort_of
 from workers.schedule import Task, schedule

@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import get_args
 
-from pipelines.plan import Lane
+from pipelines.step import Lane
 
 LANES: tuple[Lane, ...] = get_args(Lane)
 

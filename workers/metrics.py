@@ -22,7 +22,7 @@ from redis import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipelines.errors import AvantError, HostError
-from pipelines.plan import Lane
+from pipelines.step import Lane
 from workers.broker import Tickets, open_broker
 from workers.lanes import CLASSES, slot_class
 from workers.ledger import Ledger, open_ledger

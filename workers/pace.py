@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from pipelines.audio import AudioJob
 from pipelines.encode import EncodeJob
-from pipelines.plan import Lane, Step
+from pipelines.step import Lane, Step
 
 Sort = tuple[str, ...]
 

@@ -50,16 +50,10 @@ def submit(order: Order, plan: Plan, farm: Farm) -> Submitted:
     return submitted
 
 
-def announce(plan: Plan, farm: Farm) -> None:
-    """Write the entry points that say "not yet", before anyone asks: an edge may remember that there was nothing."""
-    ref = farm.ledger.ref(plan.episode)
-    if ref.state == "not-yet":
-        clock.publish(farm, ref)
-
-
 def work(plan: Plan, farm: Farm, slots: int | None, tick: Callable[[Overview, Supervisor], None]) -> Overview:
     """
-    Have all steps of `plan` done by this machine's slots; `tick` hears four times a second how far they are.
+    Have all steps of `plan` done by this machine's slots; `tick` hears four times a second how far they are. What is
+    armed is released meanwhile.
 
     Raises the error of a step that failed for good, once nothing else of the episode can go on; `ConfigurationError`
     when operators let this host do nothing.
@@ -68,10 +62,13 @@ def work(plan: Plan, farm: Farm, slots: int | None, tick: Callable[[Overview, Su
     check_open(farm.ledger, farm.settings.machine)
     with Supervisor(settings, farm.ledger) as supervisor:
         farm.wait()
-        announce(plan, farm)
+        ticking = clock.Clock(farm)
         supervisor.wake()
+        due = 0.0
         while True:
             supervisor.poll()
+            if time.monotonic() >= due:
+                due = time.monotonic() + ticking.tick()
             farm.check()
             overview = farm.ledger.overview(plan.episode)
             assert overview is not None  # noqa: S101 - it was submitted above
@@ -97,7 +94,9 @@ def release(release: Release, farm: Farm, tick: Callable[[timedelta], None]) -> 
     """Wait for the release's time, then flip; `tick` hears twice a second how long it still is."""
     farm.wait()
     clock.wait_until(farm, release.at, tick)
-    return clock.flip(farm, release)
+    ref = clock.flip(farm, release)
+    clock.publish(farm, ref)
+    return ref
 
 
 def seconds_taken(overview: Overview, now: datetime) -> dict[str, float]:

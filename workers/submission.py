@@ -80,13 +80,12 @@ def planned(order: Order, store: Store) -> Plan:
 
 
 def arm(order: Order, plan: Plan, ledger: Ledger) -> Release:
-    """Promise the plan's version for its time, on everything that must hold by then; unless viewers have it."""
+    """Promise the plan's editions for its time; without one, all of it as soon as it is whole."""
     release = Release(
         episode=plan.episode,
         at=order.release.utc if order.release else ledger.now(),
         wall=order.release.wall if order.release else "now",
-        version=plan.version,
-        goals=plan.goals,
+        editions=plan.editions if order.release else plan.editions[-1:],
     )
     if ledger.ref(plan.episode).version != plan.version:
         ledger.arm(release)

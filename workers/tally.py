@@ -16,7 +16,7 @@ import structlog
 
 from pipelines.artifact import Artifact
 from pipelines.encode import EncodeJob
-from pipelines.plan import Step
+from pipelines.step import Step
 
 #: Kinds of artifacts whose bytes were stored by the step that made them; the others are words about such.
 STORED = ("chunk", "sound", "track", "version")

@@ -45,6 +45,8 @@ class WarmJob:
     version: str
     tracks: tuple[str, ...]
     edge: Edge
+    #: Those of them that this edge has been given already.
+    warmed: tuple[str, ...] = ()
     #: When viewers get it, if that is known: what can't be warm by then is left, and copies outlast it by a day.
     release: datetime | None = None
 
@@ -62,6 +64,7 @@ def make(job: WarmJob, workspace: Workspace) -> tuple[Artifact, ...]:
     order = [one.item.key for one in fitted.taken]
     progress = Progress(workspace.store, workspace.names.warming(job.digest), digest(order), len(order))
     progress.load(begun)
+    progress.noted.warmed |= _given(job, fitted.taken, workspace)
     with Asker(job.edge, workspace.scratch.parent) as asker:
         work = _Work(job=job, asker=asker, ranked=fitted.taken, progress=progress, watch=workspace.watch)
         try:
@@ -276,6 +279,12 @@ def _refuse_too_small(job: WarmJob, fitted: Fitted) -> None:
             f"{fitted.limit.replace('_', ' ')}.",
             hint="Raise its `capacity` in edges.toml, or warm earlier (`avant warm plan` shows what fits).",
         )
+
+
+def _given(job: WarmJob, ranked: Sequence[Ranked], workspace: Workspace) -> set[int]:
+    """Which of the objects this edge has been given with an edition before: their tracks are whole, or not of it."""
+    prefixes = tuple(workspace.names.track(track) for track in job.warmed)
+    return {number for number, one in enumerate(ranked) if one.item.key.startswith(prefixes)}
 
 
 def _listed(job: WarmJob, workspace: Workspace) -> Iterator[Item]:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.plan import Lane
+from pipelines.step import Lane
 from scripts.avant import console
 from scripts.avant.console import AsJson, counted, say
 from workers.farm import consulted

@@ -1,6 +1,7 @@
 """`avant plan episode.toml`: what would run, what exists already, how long and how large it will be."""
 
-from pipelines.plan import Plan, Step, missing
+from pipelines.plan import Plan, missing
+from pipelines.step import Step
 from pipelines.wire import to_data
 from scripts.avant import console
 from scripts.avant.console import AsJson, data, duration, print_table, size

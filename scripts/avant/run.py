@@ -58,13 +58,14 @@ def produce(order: Order, farm: Farm, *, slots: int | None, wait: bool, quiet: b
     submitted = production.submit(order, plan, farm)
     if not quiet:
         say(f"{plan.episode}: {len(submitted.steps)} of {len(plan.steps)} steps to do")
+    armed = arm(order, plan, farm.ledger)
     if submitted.steps:
         with Progress(order.release, quiet=quiet) as progress:
             production.work(plan, farm, slots, progress.tick)
     else:
         production.tidy(farm)
     worked = time.monotonic()
-    ref = _released(order, farm, arm(order, plan, farm.ledger), wait=wait, quiet=quiet)
+    ref = _released(order, farm, armed, wait=wait, quiet=quiet)
     overview = farm.ledger.overview(plan.episode)
     return Outcome(
         plan=plan,

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.plan import Lane
+from pipelines.step import Lane
 from presets.document import nearest
 from workers import host, serve
 from workers.lanes import LANES, mix

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from pipelines.plan import Lane, Step
+from pipelines.step import Lane, Step
 from pipelines.tools.s3 import Store
 from tests.conftest import StoreService
 from tests.fakes import spine

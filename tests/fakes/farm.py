@@ -10,10 +10,13 @@ from threading import Event
 
 from pipelines.artifact import Artifact
 from pipelines.cadence import Cadence
+from pipelines.edition import Edition
 from pipelines.encode import EncodeJob, RungEncode
-from pipelines.plan import Lane, Plan, Step, Urgency
+from pipelines.matrix import Urgency
+from pipelines.plan import Plan
 from pipelines.policy import Policy
 from pipelines.source import Source
+from pipelines.step import Lane, Step
 from pipelines.version import ComposeJob
 from pipelines.wire import digest
 from presets.ladder import Rung
@@ -84,9 +87,9 @@ def plan(episode: str, steps: Iterable[Step]) -> Plan:
         episode=episode,
         title=episode.title(),
         preset="quick",
-        version=steps[-1].makes[0],
-        verification=last.makes[0],
-        warmth={},
+        editions=(
+            Edition(urgency="must", version=steps[-1].makes[0], verification=last.makes[0], warmth={}, tracks=()),
+        ),
         frames=1,
         frame_rate=Fraction(25),
         tracks=(),

@@ -44,7 +44,7 @@ def promised(ledger: Ledger, episode: str, at: datetime, *, verified: bool = Tru
     tracks = [step(f"{episode}-{number}") for number in range(len(TRACKS))]
     whole = plan(episode, [*tracks, step(f"{episode}-version", lane="control", needs=tracks)])
     ledger.submit(whole, deadline=at)
-    release = Release(episode=episode, at=at, wall="then", version=whole.version, goals=whole.goals)
+    release = Release(episode=episode, at=at, wall="then", editions=whole.editions)
     ledger.arm(release)
     while (held := claim(ledger)) and (verified or not held.step.label.endswith("-verified")):
         ledger.commit(held.step.id, held.token, [artifact(held, [each.makes[0] for each in tracks])])
@@ -167,7 +167,7 @@ def test_a_store_that_is_down_is_outlived(farm: Farm, nowhere: str) -> None:
 def cut_off(ledger: Ledger, release: Release) -> Ref:
     """The ledger's part of a flip, and nothing after it."""
     ledger.arm(replace(release, at=ledger.now()))
-    flipped = ledger.flip(release.episode, version=release.version, generation=0)
+    flipped = ledger.flip(release.episode, generation=0)
     assert flipped
     return flipped
 

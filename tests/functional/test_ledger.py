@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pipelines.errors import ConfigurationError, DeliveryError, Interrupted, ReleaseError, StoreError, ToolError
+from pipelines.errors import ConfigurationError, DeliveryError, Interrupted, StoreError, ToolError
 from tests.fakes.farm import LANES, MEBIBYTE, claim, claimed, encode, made, plan, step
-from workers.ledger import Ledger, Release, open_ledger
+from workers.ledger import Ledger, open_ledger
 
 SOON = datetime.now(UTC) + timedelta(hours=1)
 
@@ -265,63 +265,6 @@ def test_two_claimers_never_get_the_same_step(ledger: Ledger, ledger_address: st
         claims = [pool.submit(drained, ledger_address) for pool in (processes, processes, threads, threads, threads)]
         found = [one for each in claims for one in each.result()]
     assert sorted(found) == sorted(f"compose-{name}" for name in names)
-
-
-def armed(ledger: Ledger, at: datetime) -> Release:
-    """A release of an episode whose only goal exists."""
-    one = plan("e", [step("a")])
-    ledger.submit(one, deadline=None)
-    while held := claim(ledger):
-        ledger.commit(held.step.id, held.token, made(held.step))
-    release = Release(episode="e", at=at, wall="then", version=one.version, goals=one.goals)
-    ledger.arm(release)
-    return release
-
-
-def test_of_two_clocks_exactly_one_flips(ledger: Ledger) -> None:
-    """Each sees the release due at the same moment."""
-    release = armed(ledger, ledger.now())
-    with ThreadPoolExecutor(8) as clocks:
-        flips = list(clocks.map(lambda _: ledger.flip("e", version=release.version, generation=0), range(8)))
-    won = [ref for ref in flips if ref]
-    assert [(ref.generation, ref.state, ref.version) for ref in won] == [(1, "released", release.version)]
-    assert ledger.ref("e") == won[0]
-    assert ledger.armed() == ()
-    assert [(one.artifact.digest, one.released) for one in ledger.versions("e")] == [(release.version, True)]
-
-
-def test_a_second_release_raises_the_generation(ledger: Ledger) -> None:
-    """A corrected version goes through the same gate."""
-    release = armed(ledger, ledger.now())
-    ledger.flip("e", version=release.version, generation=0)
-    ledger.arm(release)
-    assert ledger.flip("e", version=release.version, generation=0) is None
-    second = ledger.flip("e", version=release.version, generation=1)
-    assert second
-    assert second.generation == 2
-
-
-def test_nothing_is_released_before_its_time(ledger: Ledger) -> None:
-    release = armed(ledger, SOON)
-    with pytest.raises(ReleaseError, match="too early"):
-        ledger.flip("e", version=release.version, generation=0)
-    assert ledger.ref("e").state == "not-yet"
-    assert ledger.armed() == (release,)
-
-
-def test_nothing_is_released_without_its_evidence(ledger: Ledger) -> None:
-    """Fails closed, whatever the caller believes."""
-    one = plan("e", [step("a")])
-    ledger.submit(one, deadline=None)
-    ledger.arm(Release(episode="e", at=ledger.now(), wall="now", version=one.version, goals=one.goals))
-    with pytest.raises(ReleaseError, match="not ready"):
-        ledger.flip("e", version=one.version, generation=0)
-
-
-def test_nothing_is_released_that_nobody_armed(ledger: Ledger) -> None:
-    armed(ledger, ledger.now())
-    with pytest.raises(ReleaseError, match="not armed"):
-        ledger.flip("e", version="another", generation=0)
 
 
 def test_episodes_are_listed_with_their_deadline(ledger: Ledger) -> None:

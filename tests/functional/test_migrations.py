@@ -11,10 +11,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 from typer.testing import CliRunner
 
 from pipelines.errors import ConfigurationError
+from pipelines.trim import Trim
+from pipelines.wire import to_data
 from tests.fakes.farm import claim, claimed, made, plan, step
 from tests.fakes.postgres import Postgres
 from workers.ledger import Ledger, open_ledger
@@ -97,16 +99,32 @@ def test_the_code_knows_the_newest_migration() -> None:
     assert script.get_heads() == [HEAD]
 
 
+def before_editions() -> dict[str, object]:
+    """A plan as the ledger kept it then."""
+    whole: dict[str, object] = to_data(plan("e", [step("a")]))
+    del whole["editions"]
+    track = {"digest": "t", "medium": "video", "label": "540p", "size": 1}
+    return whole | {"version": "v", "verification": "c", "warmth": {"paris": "w"}, "tracks": [track]}
+
+
 def test_an_upgrade_from_the_first_schema_keeps_what_is_there(empty: str, engine: Engine) -> None:
     """A ledger is years of memory: nothing in it may be lost to a new version."""
     migrated(engine, "0001")
     with engine.begin() as connection:
         connection.exec_driver_sql("INSERT INTO episodes VALUES ('e', 'E', 'v', 12.5, 1.5)")
         connection.exec_driver_sql("INSERT INTO refs VALUES ('e', 3, 'v', 2.5)")
+        plan = text("INSERT INTO plans VALUES ('e', 'v', :plan, 1.5)")
+        connection.execute(plan, {"plan": json.dumps(before_editions())})
+        connection.exec_driver_sql("""INSERT INTO releases VALUES ('e', 9, 'then', 'v', '["c", "w"]', 1.5)""")
     upgrade_ledger(empty)
     ledger = open_ledger(empty)
     assert [(one.episode, one.title) for one in ledger.episodes()] == [("e", "E")]
-    assert ledger.ref("e").generation == 3
+    assert (ledger.ref("e").generation, ledger.ref("e").trim) == (3, Trim())
+    (release,) = ledger.armed()
+    assert (release.version, release.editions[0].goals) == ("v", ("c", "w"))
+    overview = ledger.overview("e")
+    assert overview
+    assert (overview.plan.version, overview.plan.goals, overview.plan.editions[0].tracks) == ("v", ("c", "w"), ("t",))
     ledger.close()
 
 

@@ -166,7 +166,7 @@ def test_nothing_more_is_begun_for_a_cancelled_episode(ledger: Ledger) -> None:
     steps = [step("made"), step("running"), step("ready"), step("bad")]
     one = plan("e", steps)
     ledger.submit(one, deadline=None)
-    ledger.arm(Release(episode="e", at=SOON, wall="then", version=one.version, goals=one.goals))
+    ledger.arm(Release(episode="e", at=SOON, wall="then", editions=one.editions))
     held = claimed(ledger)
     ledger.commit(held.step.id, held.token, made(held.step))
     held = claimed(ledger)

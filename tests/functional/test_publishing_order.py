@@ -9,8 +9,8 @@ from typing import Any
 from pipelines import layout, release, version
 from pipelines.artifact import Artifact
 from pipelines.layout import PUBLIC, Names
-from pipelines.plan import Step
 from pipelines.release import Ref
+from pipelines.step import Step
 from pipelines.tools.s3 import Store, Upload
 from pipelines.workspace import Workspace
 from tests.conftest import StoreService

@@ -5,7 +5,7 @@ from fractions import Fraction
 import pytest
 
 from pipelines.cadence import Cadence
-from pipelines.plan import Lane, Step
+from pipelines.step import Lane, Step
 from pipelines.version import ComposeJob, Policy
 from workers.eta import Load, seconds_left, share_done
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipelines.plan import Lane
+from pipelines.step import Lane
 from workers.lanes import HEAVY, LANES, LIGHT, mix, one_by_one, slot_class
 
 

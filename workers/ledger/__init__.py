@@ -4,6 +4,7 @@ The truth about all work: which steps there are, who holds them, what has been m
 SQL through SQLAlchemy's expressions: SQLite embedded, PostgreSQL for a farm; only the address differs.
 """
 
+from workers.ledger.acts import Act, Acts, By
 from workers.ledger.database import connect
 from workers.ledger.faults import explained
 from workers.ledger.history import Histories
@@ -18,6 +19,8 @@ from workers.ledger.views import EpisodeView, Fault, Overview, StepView, Version
 from workers.ledger.work import Claim, Taken, Verdict, Work
 
 __all__ = [
+    "Act",
+    "By",
     "Cancelled",
     "Claim",
     "EpisodeView",
@@ -39,7 +42,7 @@ __all__ = [
 ]
 
 
-class Ledger(Submissions, Work, Operations, Looks, Refs, Recoveries, Views, Histories, Traces, Measures):
+class Ledger(Submissions, Work, Operations, Looks, Refs, Recoveries, Views, Histories, Traces, Measures, Acts):
     """One connection pool, and everything that is asked of it. Safe for use by several threads."""
 
 

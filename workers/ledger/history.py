@@ -2,7 +2,7 @@
 
 from sqlalchemy import func, or_, select
 
-from pipelines.plan import Step
+from pipelines.step import Step
 from pipelines.wire import from_data
 from workers.ledger.database import Database
 from workers.ledger.schema import now, steps, wants

@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 from sqlalchemy import CompoundSelect, Integer, Text, cast, func, literal, select, union_all
 
-from pipelines.plan import Lane
+from pipelines.step import Lane
 from workers.ledger.database import Database
 from workers.ledger.schema import hosts, now, pauses, revision, steps
 

@@ -11,7 +11,8 @@ from typing import Any, get_args
 
 from sqlalchemy import Connection, Select, and_, exists, func, literal, select, union_all
 
-from pipelines.plan import Lane, Urgency
+from pipelines.matrix import Urgency
+from pipelines.step import Lane
 from workers.ledger.database import Database
 from workers.ledger.schema import artifacts, episodes, hosts, now, pauses, step_needs, steps, wants
 from workers.ledger.urgency import BULK, HOUR

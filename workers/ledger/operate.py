@@ -13,7 +13,8 @@ from typing import Any, get_args
 from sqlalchemy import Connection, Row, bindparam, delete, exists, func, or_, select, update
 
 from pipelines.errors import ConfigurationError
-from pipelines.plan import Lane, Plan, Step
+from pipelines.plan import Plan
+from pipelines.step import Lane, Step
 from pipelines.wire import from_data
 from presets.document import nearest
 from workers.ledger.database import Database, insert_new, pass_gate

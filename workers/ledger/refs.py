@@ -9,43 +9,54 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from pipelines.edition import Edition
 from pipelines.errors import ReleaseError
 from pipelines.release import Ref
+from pipelines.trim import Trim
+from pipelines.wire import from_data, to_data
+from workers.ledger.acts import By, note
 from workers.ledger.database import Database, insert_new, instant
-from workers.ledger.schema import artifacts, now, refs, releases
+from workers.ledger.gate import editions_of, fullest
+from workers.ledger.schema import now, refs, releases
+
+CLOCK = By(who="clock", action="flip")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """A flip to come: which version of an episode, and when."""
+    """A flip to come: of which episode, when, and to what."""
 
     episode: str
     at: datetime
     #: The same as the delivery said it: `2026-11-29 03:00 Europe/Paris`.
     wall: str
-    #: Digest of the version.
-    version: str
-    #: Digests of what must exist before the flip: the verification, the warmth of every edge.
-    goals: tuple[str, ...]
+    #: The least first. It stays armed until viewers have the last.
+    editions: tuple[Edition, ...]
+    #: Not to be flipped until an operator says so.
+    held: bool = False
+
+    @property
+    def version(self) -> str:
+        """Digest of the fullest version, which the plan goes by."""
+        return self.editions[-1].version
 
 
 class Refs(Database):
     """Releases to come, and the refs that they flip."""
 
     def arm(self, release: Release) -> None:
-        """Have `release` happen at its time; instead of the episode's last one, if that has not happened yet."""
+        """Have `release` happen at its time, instead of the episode's last one; one that is held stays held."""
         values = {
             "at": release.at.timestamp(),
             "wall": release.wall,
-            "version": release.version,
-            "goals": list(release.goals),
+            "editions": [to_data(edition) for edition in release.editions],
             "armed_at": now(),
         }
         with self._write() as connection:
-            armed = insert_new(connection, releases).values(episode=release.episode, **values)
+            armed = insert_new(connection, releases).values(episode=release.episode, held=release.held, **values)
             connection.execute(armed.on_conflict_do_update(index_elements=[releases.c.episode], set_=values))
 
     def armed(self) -> tuple[Release, ...]:
@@ -53,61 +64,109 @@ class Refs(Database):
         with self._read() as connection:
             return tuple(_release(row) for row in connection.execute(select(releases).order_by(releases.c.at)))
 
-    def flipped(self, within: timedelta) -> tuple[str, ...]:
-        """Episodes whose ref was flipped so recently."""
-        since = refs.c.flipped_at > now() - within.total_seconds()
-        with self._read() as connection:
-            return tuple(connection.scalars(select(refs.c.episode).where(since)))
+    def hold(self, episode: str, *, held: bool, by: By) -> Release:
+        """Have a release wait for an operator, or no longer. Raises `ReleaseError` if none is armed."""
+        with self._write() as connection:
+            row = _locked(connection, episode)
+            if row is None:
+                raise ReleaseError(f"Nothing of `{episode}` is armed.", hint="Submit the episode, which arms it.")
+            _hold(connection, row, held=held, by=by)
+            return _release(connection.execute(select(releases).where(releases.c.episode == episode)).one())
+
+    def flipped(self, within: timedelta) -> dict[str, int]:
+        """The generation of each ref that was moved so recently, by episode."""
+        query = select(refs.c.episode, refs.c.generation).where(refs.c.flipped_at > now() - within.total_seconds())
+        with self._read_at_once() as connection:
+            return {row.episode: row.generation for row in connection.execute(query)}
 
     def ref(self, episode: str) -> Ref:
         """What viewers of an episode get now."""
         with self._read() as connection:
             return _ref(connection, episode)
 
-    def flip(self, episode: str, *, version: str, generation: int) -> Ref | None:
-        """
-        Release the armed `version` of `episode`, if its ref is still at `generation`; the new ref.
+    def due(self, episode: str) -> Edition | None:
+        """What a flip would release now; None: viewers have it. Raises `ReleaseError` as `flip` does."""
+        armed = select(releases, now().label("clock")).where(releases.c.episode == episode)
+        with self._read() as connection:
+            viewers = _ref(connection, episode).version
+            edition = fullest(connection, connection.execute(armed).first(), episode, viewers)
+        return None if edition.version == viewers else edition
 
-        None: another clock was first. Raises `ReleaseError` when that version is not armed, before its time, or while
-        something that it was promised on does not exist.
+    def flip(self, episode: str, *, generation: int) -> Ref | None:
+        """
+        Release the fullest edition of what is armed that is whole, if the ref is still at `generation`; the new ref.
+
+        None: another clock was first, or viewers have it. What is withdrawn or capped stays so. Raises `ReleaseError`
+        when nothing is armed, it is held, before its time, or while no edition is whole.
         """
         with self._write() as connection:
             # Locked first: who meets another clock here then sees what that one did, and nobody arms another meanwhile.
-            armed = select(releases, now().label("clock")).where(releases.c.episode == episode).with_for_update()
-            found = connection.execute(armed).first()
-            if _ref(connection, episode).generation != generation:
+            row = _locked(connection, episode)
+            before = _ref(connection, episode)
+            if before.generation != generation:
                 return None
-            _gate(connection, found, episode, version)
-            if not _swapped(connection, episode, version, generation):
+            edition = fullest(connection, row, episode, before.version)
+            if row is not None and edition == editions_of(row)[-1]:
+                connection.execute(delete(releases).where(releases.c.episode == episode))
+            if edition.version == before.version:
                 return None
-            connection.execute(delete(releases).where(releases.c.episode == episode))
-            return _ref(connection, episode)
+            return _moved(connection, before, edition.version, before.trim, CLOCK)
+
+    def turn(self, ref: Ref, *, version: str, trim: Trim, by: By) -> Ref | None:
+        """
+        Have viewers get another version, or another part of it, than by `ref`; None: that is not the ref any more.
+
+        Who goes back to another version does not want the clock to undo it: what is armed is held. Raises
+        `ReleaseError` for an episode that is not released.
+        """
+        with self._write() as connection:
+            row = _locked(connection, ref.episode)
+            before = _ref(connection, ref.episode)
+            if before.version is None:
+                raise ReleaseError(f"`{ref.episode}` is not released.", hint="Only what viewers get can be changed.")
+            if before.generation != ref.generation:
+                return None
+            if row is not None and version != before.version:
+                _hold(connection, row, held=True, by=by)
+            return _moved(connection, before, version, trim, by)
 
 
-def _gate(connection: Connection, found: Row[Any] | None, episode: str, version: str) -> None:
-    if found is None or found.version != version:
-        raise ReleaseError(f"That version of `{episode}` is not armed.", hint="Run the episode, which arms it.")
-    if found.clock < found.at:
-        raise ReleaseError(
-            f"It is {found.at - found.clock:.1f} s too early to release `{episode}`.", hint=f"Its time is {found.wall}."
-        )
-    there = select(func.count()).where(artifacts.c.digest.in_(found.goals))
-    lacking = len(set(found.goals)) - connection.execute(there).scalar_one()
-    if lacking:
-        raise ReleaseError(
-            f"`{episode}` is not ready: {lacking} of its checks have not passed.", hint="See `avant status`."
-        )
+def _locked(connection: Connection, episode: str) -> Row[Any] | None:
+    """The row of what is armed, locked; with the ledger's clock."""
+    armed = select(releases, now().label("clock")).where(releases.c.episode == episode).with_for_update()
+    return connection.execute(armed).first()
 
 
-def _swapped(connection: Connection, episode: str, version: str, generation: int) -> bool:
-    """Whether we were the one who moved the ref on from `generation`."""
-    values = {"generation": generation + 1, "version": version, "flipped_at": now()}
-    if generation:
-        there = update(refs).where(refs.c.episode == episode, refs.c.generation == generation)
+def _hold(connection: Connection, row: Row[Any], *, held: bool, by: By) -> None:
+    if row.held != held:
+        connection.execute(update(releases).where(releases.c.episode == row.episode).values(held=held))
+        note(connection, row.episode, by, before={"held": row.held}, after={"held": held})
+
+
+def _moved(connection: Connection, before: Ref, version: str, trim: Trim, by: By) -> Ref | None:
+    """The ref, one generation on; None if another moved it."""
+    if not _swapped(connection, before, version, trim):
+        return None
+    note(
+        connection,
+        before.episode,
+        by,
+        before={"version": before.version, "trim": to_data(before.trim)},
+        after={"version": version, "trim": to_data(trim)},
+        generation=before.generation + 1,
+    )
+    return _ref(connection, before.episode)
+
+
+def _swapped(connection: Connection, before: Ref, version: str, trim: Trim) -> bool:
+    """Whether we were the one who moved the ref on."""
+    values = {"generation": before.generation + 1, "version": version, "trim": to_data(trim), "flipped_at": now()}
+    if before.generation:
+        there = update(refs).where(refs.c.episode == before.episode, refs.c.generation == before.generation)
         return connection.execute(there.values(values)).rowcount == 1
     try:
         with connection.begin_nested():
-            connection.execute(insert(refs).values(episode=episode, **values))
+            connection.execute(insert(refs).values(episode=before.episode, **values))
     except IntegrityError:
         return False
     return True
@@ -123,8 +182,9 @@ def _ref(connection: Connection, episode: str) -> Ref:
         state="released",
         version=row.version or None,  # empty: released by a ledger that was lost, and forgotten since
         flipped_at=instant(row.flipped_at),
+        trim=from_data(Trim, row.trim),
     )
 
 
 def _release(row: Row[Any]) -> Release:
-    return Release(episode=row.episode, at=instant(row.at), wall=row.wall, version=row.version, goals=tuple(row.goals))
+    return Release(episode=row.episode, at=instant(row.at), wall=row.wall, editions=editions_of(row), held=row.held)

@@ -172,6 +172,8 @@ refs = Table(
     Column("episode", Text, primary_key=True),
     Column("generation", Integer, nullable=False),
     Column("version", Text, nullable=False),
+    #: What of it new sessions are not offered.
+    Column("trim", JSON, nullable=False, server_default=text("'{}'")),
     Column("flipped_at", Double, nullable=False),
 )
 
@@ -182,10 +184,57 @@ releases = Table(
     Column("at", Double, nullable=False),
     #: As the delivery said it: `2026-11-29 03:00 Europe/Paris`.
     Column("wall", Text, nullable=False),
-    Column("version", Text, nullable=False),
-    #: Digests of what must exist before the flip.
-    Column("goals", JSON, nullable=False),
+    #: What may be released, the least first.
+    Column("editions", JSON, nullable=False, server_default=text("'[]'")),
+    #: An operator keeps it from being flipped.
+    Column("held", Boolean, nullable=False, server_default=false()),
     Column("armed_at", Double, nullable=False),
+)
+
+#: The audit trail of releases. Rows are only added.
+acts = Table(
+    "acts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("episode", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    #: Of the ref, if the act moved it.
+    Column("generation", Integer),
+    Column("before", JSON, nullable=False),
+    Column("after", JSON, nullable=False),
+)
+Index("acts_by_episode", acts.c.episode, acts.c.id)
+
+#: What was found when a version was checked again, after it was verified and warm: the last finding of each subject.
+checks = Table(
+    "checks",
+    metadata,
+    Column("version", Text, primary_key=True),
+    #: `store`, or `edge NAME`.
+    Column("subject", Text, primary_key=True),
+    Column("checked_at", Double, nullable=False),
+    Column("ok", Boolean, nullable=False),
+    #: What is wrong, in a sentence; empty when nothing is.
+    Column("said", Text, nullable=False),
+    #: Since when it has been found so.
+    Column("changed_at", Double, nullable=False),
+)
+
+#: What others are to be told, kept until they have taken it.
+notices = Table(
+    "notices",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("episode", Text, nullable=False),
+    Column("made_at", Double, nullable=False),
+    Column("body", JSON, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", Double, nullable=False),
+    #: Empty until somebody took it.
+    Column("sent_at", Double),
 )
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, Update, delete, exists, func, insert, select, update
 
-from pipelines.plan import Plan, Step, missing
+from pipelines.plan import Plan, missing
+from pipelines.step import Step
 from pipelines.wire import from_data, to_data
 from workers.ledger.database import Database, pass_gate
 from workers.ledger.schema import artifacts, episodes, now, plans, step_makes, step_needs, steps, wants

@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from pipelines.errors import ConfigurationError
-from pipelines.plan import Lane
+from pipelines.step import Lane
 from workers.ledger.migrate import HEAD, unknown
 from workers.ledger.schema import farm, hosts, now, pauses, revision, steps
 from workers.ledger.tracing import asked

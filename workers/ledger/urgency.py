@@ -4,7 +4,7 @@ One number that orders all work: when a step must start at the latest.
 Pure. The deadline is moved by what the step is for, and the way from the step to the end of its plan comes off.
 """
 
-from pipelines.plan import Step
+from pipelines.step import Step
 
 HOUR = 3600.0
 #: Seconds after the deadline by which each class is wanted.

@@ -9,7 +9,8 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Engine, Row, select
 
 from pipelines.artifact import Artifact
-from pipelines.plan import Plan, Step
+from pipelines.plan import Plan
+from pipelines.step import Step
 from pipelines.wire import from_data
 from workers.ledger.database import Database, instant
 from workers.ledger.schema import artifacts, episodes, now, plans, refs, step_makes, steps

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Text, bindparam, case, ca
 
 from pipelines.artifact import Artifact
 from pipelines.errors import AvantError, HostError, Interrupted, ToolError
-from pipelines.plan import Lane, Step
+from pipelines.step import Lane, Step
 from pipelines.wire import from_data
 from workers.ledger.database import Database, insert_new, pass_gate
 from workers.ledger.retry import ELSEWHERE, VANISHED, pause
