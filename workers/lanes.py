@@ -3,7 +3,8 @@ Which steps a slot may take, and how many slots of which class a machine has.
 
 Each class has one queue of tickets, and each slot serves one class: a worker that listened to two queues would hold a
 ticket of one hostage while it works for the other. Light slots never take heavy work, so that finishing an urgent
-episode never waits behind an encode; heavy slots also finish, so that no processor idles at the end of an episode.
+episode never waits behind an encode; sound slots take nothing else, so that sound never waits for pictures. Heavy slots
+take all of that too but warming, so that no processor idles at the end of an episode.
 
 Slots of a host that serves only some lanes are a class of their own, `heavy.encode.audio`: with others' tickets they
 could do nothing.
@@ -37,14 +38,15 @@ class SlotClass:
     @property
     def heavy(self) -> bool:
         """Whether they take a processor for long."""
-        return self.name.partition(".")[0] == HEAVY.name
+        return self.name.partition(".")[0] != LIGHT.name
 
 
 HEAVY = SlotClass(name="heavy", lanes=("encode", "audio", "package", "control"))
 #: Warming is hours of waiting for a network: it never occupies a heavy slot.
 LIGHT = SlotClass(name="light", lanes=("package", "control", "warm"))
+SOUND = SlotClass(name="sound", lanes=("audio",))
 #: Of hosts that serve all lanes.
-CLASSES = (HEAVY, LIGHT)
+CLASSES = (HEAVY, LIGHT, SOUND)
 
 
 def one_by_one(slots: Mapping[str, int]) -> tuple[SlotClass, ...]:
@@ -61,11 +63,12 @@ def slot_class(name: str) -> SlotClass:
 
 def mix(number: int, lanes: Collection[Lane] = LANES) -> tuple[SlotClass, ...]:
     """
-    The slots of a machine that serves `lanes`: that many heavy ones, and a light one for every four, at least one.
+    The slots of a machine that serves `lanes`: that many heavy ones, and for every four, at least once, a light one and
+    one for sound.
 
     A class that is left without a lane has no slots; where that is the heavy one, all are light.
     """
-    heavy, light = HEAVY.only(lanes), LIGHT.only(lanes)
+    heavy, *others = (each.only(lanes) for each in CLASSES)
     if not heavy.lanes:
-        return (light,) * number
-    return (heavy,) * number + (light,) * (max(1, number // 4) if light.lanes else 0)
+        return (others[0],) * number
+    return (heavy,) * number + tuple(each for each in others if each.lanes for _ in range(max(1, number // 4)))

@@ -53,7 +53,7 @@ def ledger(settings: Settings) -> Iterator[Ledger]:
 
 
 class Worker:
-    """A worker's process, with a heavy slot and a light one, and what it said."""
+    """A worker's process, with one slot of each class, and what it said."""
 
     def __init__(self, settings: Settings, *, grace: float, lanes: str = ",".join(LANES)) -> None:
         self.log = settings.home.parent / "worker.log"
@@ -153,7 +153,7 @@ def test_a_host_does_what_its_lanes_are(settings: Settings, ledger: Ledger, stac
     ledger.submit(plan("e", [step("a"), step("b", lane="audio"), step("c", lane="package")]), deadline=None)
     worker = at_work(settings, stack, lanes="audio")
     until(lambda: state(ledger, "b") == "done")
-    assert ledger.look().slots == {"heavy.audio": 1}
+    assert ledger.look().slots == {"heavy.audio": 1, "sound": 1}
     worker.tell()
     assert worker.ended() == 0
     assert [one.state for one in view(ledger).steps] == ["ready", "done", "ready", "waiting"]
@@ -190,7 +190,9 @@ def test_an_episode_goes_from_submission_to_verified(
     logged = farmhand("logs", watched["steps"][0]["id"], "--json").told
     assert {line["event"] for line in logged["lines"]} >= {"step.started", "step.done"}
     farm = clerk("status", "--json").told
-    assert [(one["host"], one["slots"]) for one in farm["hosts"]] == [(host.name(), {"heavy": 2, "light": 1})]
+    assert [(one["host"], one["slots"]) for one in farm["hosts"]] == [
+        (host.name(), {"heavy": 2, "light": 1, "sound": 1})
+    ]
     child.send_signal(signal.SIGTERM)
     assert child.wait(timeout=60) == 0
     assert kin(settings.home) == []

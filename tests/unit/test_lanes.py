@@ -3,7 +3,7 @@
 import pytest
 
 from pipelines.step import Lane
-from workers.lanes import HEAVY, LANES, LIGHT, mix, one_by_one, slot_class
+from workers.lanes import HEAVY, LANES, LIGHT, SOUND, mix, one_by_one, slot_class
 
 
 def shape(number: int, *lanes: Lane) -> list[tuple[str, tuple[str, ...], int]]:
@@ -11,19 +11,22 @@ def shape(number: int, *lanes: Lane) -> list[tuple[str, tuple[str, ...], int]]:
     return [(each.name, each.lanes, slots.count(each)) for each in dict.fromkeys(slots)]
 
 
-def test_a_host_has_a_light_slot_for_every_four_heavy_ones() -> None:
-    """At least one, so that finishing never waits behind encodes."""
-    assert [(number, mix(number).count(HEAVY), mix(number).count(LIGHT)) for number in (1, 4, 8, 9)] == [
+def test_for_every_four_heavy_slots_a_host_has_a_light_one_and_one_for_sound() -> None:
+    """At least one, so that neither finishing nor sound waits behind encodes."""
+    assert [tuple(mix(number).count(each) for each in (HEAVY, LIGHT, SOUND)) for number in (1, 4, 8, 9)] == [
         (1, 1, 1),
-        (4, 4, 1),
-        (8, 8, 2),
-        (9, 9, 2),
+        (4, 1, 1),
+        (8, 2, 2),
+        (9, 2, 2),
     ]
 
 
 def test_slots_take_only_what_their_host_serves() -> None:
     """A class without a lane has no slots; where nothing is heavy, all are light."""
-    assert shape(8, "encode", "audio") == [("heavy.encode.audio", ("encode", "audio"), 8)]
+    assert shape(8, "encode", "audio") == [
+        ("heavy.encode.audio", ("encode", "audio"), 8),
+        ("sound", ("audio",), 2),
+    ]
     assert shape(8, "encode", "warm") == [
         ("heavy.encode", ("encode",), 8),
         ("light.warm", ("warm",), 2),
@@ -39,6 +42,7 @@ def test_slots_that_serve_less_have_tickets_of_their_own() -> None:
     """With others' they could do nothing. Their name says all that another process needs to know."""
     some = HEAVY.only(["audio", "encode", "warm"])
     assert (some.name, some.heavy, LIGHT.only(["warm"]).heavy) == ("heavy.encode.audio", True, False)
+    assert SOUND.heavy
     assert slot_class(some.name) == some
     assert HEAVY.only(LANES) is HEAVY
     with pytest.raises(KeyError):
