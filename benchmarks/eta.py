@@ -29,7 +29,7 @@ from workers.supervisor import Supervisor
 
 LIMIT = 0.25
 #: Seconds and size of the episodes, in turn.
-EPISODES = ((24, (640, 360)), (45, (640, 360)), (20, (1280, 720)), (90, (640, 360)), (30, (960, 540)))
+EPISODES = ((60, (1280, 720)), (90, (960, 540)), (240, (640, 360)), (40, (1920, 1080)), (150, (960, 540)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

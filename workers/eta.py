@@ -7,13 +7,14 @@ Pure. The static costs say how steps compare; the steps that ran say how fast th
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
 
 from pipelines.step import Step
 from workers.schedule import Task, schedule
 
-#: Below this share a running step's own speed says too little.
+#: Below this share a running step's own speed says nothing.
 TELLING = 0.1
+#: Estimated seconds that count as having gone as estimated, before anything was measured: short steps scatter.
+PRIOR = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,21 +49,32 @@ def share_done(loads: Sequence[Load]) -> float:
     return sum(load.step.cost * min(1.0, load.progress) for load in loads) / total if total else 1.0
 
 
+def left_of(progress: float, elapsed: float, usual: float) -> float:
+    """
+    Seconds left of a step that takes `usual` seconds as a rule. One that runs is judged by itself, the more the further
+    it is.
+    """
+    if progress < TELLING or elapsed <= 0:
+        return max(0.1, usual - elapsed)
+    own = elapsed * (1 - progress) / progress
+    return progress * own + (1 - progress) * usual * (1 - progress)
+
+
 def _speeds(loads: Sequence[Load]) -> Mapping[str, float]:
-    """Measured seconds per estimated second, by kind; kinds that have not run take the median of those that have."""
-    ratios: dict[str, list[float]] = defaultdict(list)
+    """Measured seconds per estimated second, by kind; kinds that have hardly run are taken for the usual."""
+    spent: dict[str, float] = defaultdict(float)
+    estimated: dict[str, float] = defaultdict(float)
     for load in loads:
         if load.progress >= TELLING and load.elapsed > 0:
-            ratios[load.kind].append(load.elapsed / (load.step.cost * load.progress))
-    known = {kind: median(values) for kind, values in ratios.items()}
-    usual = median(known.values()) if known else 1.0
+            spent[load.kind] += load.elapsed
+            estimated[load.kind] += load.step.cost * load.progress
+    usual = (sum(spent.values()) + PRIOR) / (sum(estimated.values()) + PRIOR)
+    known = {kind: (spent[kind] + PRIOR * usual) / (estimated[kind] + PRIOR) for kind in spent}
     return defaultdict(lambda: usual, known)
 
 
 def _left(load: Load, speed: Mapping[str, float]) -> float:
-    if load.progress >= TELLING and load.elapsed > 0:
-        return load.elapsed * (1 - load.progress) / load.progress
-    return max(0.1, load.step.cost * speed[load.kind] - load.elapsed)
+    return left_of(load.progress, load.elapsed, load.step.cost * speed[load.kind])
 
 
 def _simulated(loads: Sequence[Load], left: Mapping[str, float], slots: Sequence[Collection[str]]) -> float:

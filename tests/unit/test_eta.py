@@ -7,7 +7,7 @@ import pytest
 from pipelines.cadence import Cadence
 from pipelines.step import Lane, Step
 from pipelines.version import ComposeJob, Policy
-from workers.eta import Load, seconds_left, share_done
+from workers.eta import Load, left_of, seconds_left, share_done
 
 CADENCE = Cadence(frame_rate=Fraction(25), gop=48, segment=144, chunk=288)
 HEAVY, LIGHT = ("encode", "audio"), ("package", "warm", "control")
@@ -35,14 +35,21 @@ def test_a_step_waits_for_what_it_needs() -> None:
 
 
 def test_measured_speed_corrects_the_costs() -> None:
-    """A farm twice as slow as the table takes twice as long for the rest."""
-    loads = [Load(step=step("a"), progress=1.0, elapsed=20), Load(step=step("b"))]
-    assert seconds_left(loads, [HEAVY]) == pytest.approx(20)
+    """A farm twice as slow as the table takes twice as long for the rest; a step of a second says little about it."""
+    loads = [Load(step=step("a", cost=1000), progress=1.0, elapsed=2000), Load(step=step("b"))]
+    assert seconds_left(loads, [HEAVY]) == pytest.approx(20, rel=0.01)
+    loads = [Load(step=step("a", cost=0.1), progress=1.0, elapsed=0.5), Load(step=step("b"))]
+    assert seconds_left(loads, [HEAVY]) == pytest.approx(13.7, rel=0.01)
 
 
 def test_a_running_step_is_judged_by_its_own_speed() -> None:
-    """Half done in thirty seconds: thirty more."""
-    assert seconds_left([Load(step=step("a"), progress=0.5, elapsed=30)], [HEAVY]) == pytest.approx(30)
+    """Half done in a thousand seconds: a thousand more. The further it is, the less the table counts."""
+    assert seconds_left([Load(step=step("a", cost=1000), progress=0.5, elapsed=1000)], [HEAVY]) == pytest.approx(
+        1000, rel=0.01
+    )
+    assert left_of(0.05, 1, usual=10) == 9
+    assert left_of(0.5, 30, usual=10) == 0.5 * 30 + 0.5 * 10 * 0.5
+    assert left_of(1.0, 30, usual=10) == 0
 
 
 def test_the_share_done_weighs_steps_by_their_cost() -> None:
