@@ -138,7 +138,7 @@ class Bench:
             taken=held.taken,
             stopping=self.stopping,
         )
-        with scratch(self.settings.home, step.id, claim.token) as folder, lease:
+        with scratch(self.settings.home, self.worker, step.id, claim.token) as folder, lease:
             workspace = Workspace(
                 scratch=folder,
                 store=self.store,

@@ -6,24 +6,24 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
-def _folder(home: Path, step: str, token: int) -> Path:
-    return home / "scratch" / f"{step}-{token}"
+def _folder(home: Path, slot: str) -> Path:
+    return home / "scratch" / slot.rpartition("/")[2]
 
 
 @contextmanager
-def scratch(home: Path, step: str, token: int) -> Iterator[Path]:
-    """An empty folder for that attempt, for as long as the context lasts."""
-    folder = _folder(home, step, token)
+def scratch(home: Path, slot: str, step: str, token: int) -> Iterator[Path]:
+    """An empty folder for that attempt of the slot `host/name`, for as long as the context lasts."""
+    folder = _folder(home, slot) / f"{step}-{token}"
     folder.mkdir(parents=True)
     try:
         yield folder
     finally:
-        remove(home, step, token)
+        remove(home, slot)
 
 
-def remove(home: Path, step: str, token: int) -> None:
-    """Remove what an attempt left, if it left anything: a killed worker can't do it itself."""
-    shutil.rmtree(_folder(home, step, token), ignore_errors=True)
+def remove(home: Path, slot: str) -> None:
+    """Remove what a slot's attempt left, if it left anything: a killed one can't do it itself."""
+    shutil.rmtree(_folder(home, slot), ignore_errors=True)
 
 
 def sweep(home: Path) -> None:

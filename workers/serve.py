@@ -35,10 +35,10 @@ log = structlog.get_logger()
 
 
 def serve(
-    settings: Settings, slots: tuple[SlotClass, ...], *, grace: float = GRACE, module: str = "workers.slot"
+    settings: Settings, slots: tuple[SlotClass, ...], *, grace: float = GRACE, module: str = "workers.dispatch"
 ) -> None:
     """
-    Work until SIGTERM or SIGINT, and for at most `grace` seconds after it. `module` is what each slot runs.
+    Work until SIGTERM or SIGINT, and for at most `grace` seconds after it. `module` is what slots work by.
 
     Raises `ConfigurationError` when an address is missing, what is there can't be used, or the ledger has got another
     schema; `HostError` when slots can't live or the disk is full.

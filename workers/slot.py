@@ -2,10 +2,9 @@
 The process of one slot: a dramatiq worker with one thread, on the tickets of one class.
 
 Ended by SIGTERM (its step is handed back), by SIGUSR1 (its step is finished first), and by the death of the supervisor
-that started it, however that comes.
+that asked for it, however that comes.
 """
 
-import argparse
 import fcntl
 import os
 import select
@@ -13,13 +12,14 @@ import signal
 from pathlib import Path
 from threading import Event, Thread
 
+import dramatiq.worker
 import structlog
 from dramatiq import Worker
 
-from workers import actors, observability
+from workers import actors, observability, orphans
 from workers.bench import Bench, Dispatch
 from workers.broker import Tickets, open_broker
-from workers.lanes import SlotClass, slot_class
+from workers.lanes import SlotClass
 from workers.ledger import open_ledger
 from workers.settings import Settings
 from workers.store import names, open_store
@@ -28,6 +28,8 @@ from workers.store import names, open_store
 LOCK = "slots.lock"
 #: Milliseconds between two looks into an empty queue: what a step waits for at most when nobody works.
 POLL = 100
+#: Seconds until a broker that was down is asked again: for tickets, and to acknowledge the last one.
+AGAIN = 1
 #: Seconds in which the step under way must have been given up.
 DRAIN = 8.0
 #: Asks for nothing more to be begun: the step under way is finished.
@@ -45,7 +47,7 @@ def run_slot(settings: Settings, slots: SlotClass, *, name: str, dispatch: Dispa
     broker = open_broker(settings.broker_url or "")
     bench = Bench(
         settings=settings,
-        ledger=open_ledger(settings.ledger_address),
+        ledger=open_ledger(settings.ledger_address, seen=True),
         tickets=Tickets(broker),
         store=open_store(settings),
         names=names(settings),
@@ -56,6 +58,9 @@ def run_slot(settings: Settings, slots: SlotClass, *, name: str, dispatch: Dispa
         stopping=Event(),
     )
     actors.declare(broker, slots, bench)
+    # By default a broker that is back would find a slot asleep: for three seconds, or for five if it had a ticket.
+    dramatiq.worker.CONSUMER_RESTART_DELAY_SECS = AGAIN
+    dramatiq.worker.POST_PROCESS_MESSAGE_RETRY_DELAY_SECS = AGAIN
     worker = Worker(broker, worker_threads=1, worker_timeout=POLL)
     worker.queue_prefetch = 1  # by default it would hold a second ticket, which no other slot could take meanwhile
     worker.start()
@@ -93,22 +98,26 @@ def heard(*signals: signal.Signals) -> int:
     return reader
 
 
-def main(dispatch: Dispatch) -> None:
-    """Read argv and run a slot on `dispatch`."""
-    parser = argparse.ArgumentParser(description="The process of one slot; a supervisor starts it.")
-    parser.add_argument("--slots", type=slot_class, required=True)
-    parser.add_argument("--name", required=True)
-    parser.add_argument("--parent", type=int, required=True)
-    asked = parser.parse_args()
+def live(slots: SlotClass, *, name: str, log_file: Path, dispatch: Dispatch) -> None:
+    """Be a slot, in a process that was forked to be one, with settings from the environment."""
+    os.setsid()  # who signals a terminal, or the nursery's group, does not mean us
+    _write_to(log_file)
+    os.environ[orphans.MARK] = name
+    # What `ps` and `top` call us; the kernel keeps 15 bytes, of which the end tells slots apart.
+    Path("/proc/self/comm").write_text(name.rpartition("/")[2][-15:], encoding="ascii")
     settings = Settings()
     alive = _announce(settings.home)
-    # A parent that died before the kernel was told to tell us would leave us here for ever.
-    if os.getppid() != asked.parent:
-        return
-    if asked.slots.heavy:
+    if slots.heavy:
         os.nice(5)  # services, finishing work and the person at the terminal go before encodes
-    run_slot(settings, asked.slots, name=asked.name, dispatch=dispatch)
+    run_slot(settings, slots, name=name, dispatch=dispatch)
     os.close(alive)
+
+
+def _write_to(path: Path) -> None:
+    """Have both our streams be appended to a file."""
+    with path.open("ab") as file:
+        for stream in (1, 2):
+            os.dup2(file.fileno(), stream)
 
 
 def _announce(home: Path) -> int:
@@ -116,9 +125,3 @@ def _announce(home: Path) -> int:
     descriptor = os.open(home / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_SH)
     return descriptor
-
-
-if __name__ == "__main__":
-    from workers.dispatch import PIPELINES
-
-    main(PIPELINES)

@@ -1,15 +1,12 @@
 """
 One process per slot, kept alive; and a look once a second for what nobody told us.
 
-A slot is a process of its own because a dead one must take nobody with it. Its steps are taken from it as soon as it
-has been reaped, without waiting for the lease: nothing of it is left that could write, since the kernel kills its
-tools with it, and a commit needs the last token anyway.
+A slot is a process of its own because a dead one must take nobody with it. Its steps are taken from it as soon as it is
+dead, without waiting for the lease: nothing of it is left that could write, and a commit needs the last token anyway.
+While the ledger is out of reach nobody can say that it holds nothing any more: its successor waits for that.
 """
 
 import fcntl
-import os
-import signal
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,26 +17,19 @@ from typing import Self
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from pipelines.errors import ConfigurationError, HostError
-from pipelines.tools import process
+from pipelines.errors import ConfigurationError
 from workers import host, losses, orphans, scratch
 from workers.broker import Tickets, open_broker
+from workers.crew import Crew, Slot
 from workers.lanes import SlotClass, mix
 from workers.ledger import Ledger, Look
 from workers.reconcile import reconcile, wake
 from workers.settings import Settings
-from workers.slot import DRAIN, FINISH, LOCK
+from workers.slot import LOCK
 from workers.tally import tally
 
 #: Seconds from one look to the next.
 INTERVAL = 1.0
-#: Seconds that a slot has to end by itself; more than it needs to drain.
-GRACE = DRAIN + 2.0
-#: A slot that lives shorter (seconds) has not worked; so many times in a row, and none will.
-QUICK = 5.0
-QUICK_DEATHS = 5
-#: Milliseconds after which a slot asks a broker again that was down; three seconds by default.
-DRAMATIQ = {"dramatiq_restart_delay": "500"}
 #: Seconds until the last slots of a supervisor that was killed must have followed it.
 FOLLOW = 10.0
 
@@ -59,9 +49,9 @@ class Supervisor:
         ledger: Ledger,
         *,
         slots: tuple[SlotClass, ...] | None = None,
-        module: str = "workers.slot",
+        module: str = "workers.dispatch",
     ) -> None:
-        """`slots` are by default those that the settings, or the processors, ask for; `module` is what each runs."""
+        """`slots` are by default those that settings or processors ask for; they work by the PIPELINES of `module`."""
         self.slots = slots if slots is not None else mix(settings.slots or host.processors())
         self._settings = settings
         self._ledger = ledger
@@ -69,7 +59,9 @@ class Supervisor:
         self._host = settings.machine
         self._tally = tally(settings.home, f"{self._host}/supervisor")
         self._tickets = Tickets(open_broker(settings.broker_url or ""))
-        self._crew: list[_Slot] = []
+        self._crew: Crew
+        #: Slots that are dead, and whose steps nobody has been able to take from them.
+        self._unburied: list[Slot] = []
         self._looked = 0.0
         self._leaving = self._drained = False
         self._stack = ExitStack()
@@ -79,12 +71,12 @@ class Supervisor:
             stack.enter_context(_alone(self._settings.home))
             self._ledger.take_over(self._host)
             scratch.sweep(self._settings.home)
-            (self._settings.home / "logs").mkdir(parents=True, exist_ok=True)
             names = [slots.name for slots in self.slots]
             self._ledger.enrol(self._host, memory=host.memory(), slots=names)
             stack.callback(self._leave)
-            for number, slots in enumerate(self.slots, start=1):
-                self._crew.append(_Slot(self._settings, slots, f"{self._host}/{slots.name}-{number}", self._module))
+            self._crew = Crew(self._settings, self.slots, self._module)
+            stack.callback(self._crew.end)
+            self._crew.fill()
             self._stack = stack.pop_all()
         return self
 
@@ -100,11 +92,10 @@ class Supervisor:
         Once the ledger has a schema that we don't know, slots claim nothing more; when the last step here has ended,
         `ConfigurationError` is raised, and whoever starts us again starts what is installed then.
         """
-        for slot in self._crew:
-            if slot.died():
-                self._bury(slot)
-            if not self._leaving and not self._drained:
-                slot.restart_when_due()
+        for slot in self._crew.attend():
+            self._lose(slot)
+        if not self._leaving and not self._drained:
+            self._crew.fill(without=self._unburied)
         if time.monotonic() - self._looked >= INTERVAL:
             self._looked = time.monotonic()
             self._look()
@@ -112,13 +103,12 @@ class Supervisor:
     def drain(self) -> None:
         """Have every slot begin nothing more, and end with the step that it has. `poll` goes on being called."""
         self._leaving = True
-        for slot in self._crew:
-            slot.ask_to_finish()
+        self._crew.finish()
 
     @property
     def at_work(self) -> bool:
         """Whether any slot lives, as far as the last `poll` saw."""
-        return any(slot.alive for slot in self._crew)
+        return self._crew.at_work
 
     def wake(self) -> None:
         """Send tickets for what was just submitted, instead of at the next look."""
@@ -126,6 +116,7 @@ class Supervisor:
 
     def _look(self) -> None:
         try:
+            self._bury()
             look = self._reconciled()
         except SQLAlchemyError as error:  # what is out of reach now is asked again at the next look
             log.warning("ledger.unreachable", error=type(error).__name__)
@@ -154,92 +145,31 @@ class Supervisor:
         self._drained = drained
         log.info("host.drained" if drained else "host.undrained", host=self._host)
         if drained:
-            for slot in self._crew:
-                slot.ask_to_finish()
+            self._crew.finish()
 
-    def _bury(self, slot: "_Slot") -> None:
-        orphans.end(self._settings.home, slot.name)
-        try:
-            taken = self._ledger.bury(slot.name, limit=self._settings.quarantine_after)
-        except SQLAlchemyError as error:  # its lease runs out all the same
-            log.warning("slot.died", slot=slot.name, status=slot.status, error=type(error).__name__)
-            return
-        for each in taken:
-            scratch.remove(self._settings.home, each.step, each.token)
+    def _lose(self, slot: Slot) -> None:
+        """A slot has died: what it held is to be ready again, at the look that is due now."""
         tell = log.info if slot.status == 0 else log.warning
-        tell("slot.died", slot=slot.name, status=slot.status, steps=[each.step for each in taken])
-        losses.tell(taken, "died", self._tally)
-        self._looked = 0.0  # what it held is ready: the look that is due now wakes somebody
+        tell("slot.died", slot=slot.name, status=slot.status)
+        scratch.remove(self._settings.home, slot.name)
+        self._unburied.append(slot)
+        self._looked = 0.0
+
+    def _bury(self) -> None:
+        """Take the steps of slots that are dead."""
+        while self._unburied:
+            taken = self._ledger.bury(self._unburied[0].name, limit=self._settings.quarantine_after)
+            self._unburied.pop(0)
+            losses.tell(taken, "died", self._tally)
 
     def _leave(self) -> None:
-        """End all slots, and give back whatever those held that did not end by themselves."""
-        for slot in self._crew:
-            slot.ask_to_end()
-        for slot in self._crew:
-            slot.end()
-        self._crew = []
-        orphans.end(self._settings.home)
-        self._ledger.take_over(self._host)
-        self._ledger.enrol(self._host, memory=host.memory(), slots=())
+        """Give back whatever slots held that did not end by themselves. All of them are gone."""
         scratch.sweep(self._settings.home)
-
-
-class _Slot:
-    """The process of one slot, and its successors."""
-
-    def __init__(self, settings: Settings, slots: SlotClass, name: str, module: str) -> None:
-        self.name = name
-        self._log = settings.home / "logs" / f"{name.rpartition('/')[2]}.log"
-        self._argv = [sys.executable, "-m", module, "--slots", slots.name, "--name", name, "--parent", str(os.getpid())]
-        self._environment = {**os.environ, **settings.environment(), **DRAMATIQ, orphans.MARK: name}
-        self._quick_deaths = 0
-        self._restart_at: float | None = None
-        self._start()
-
-    @property
-    def status(self) -> int | None:
-        """Exit status, negative for a signal; None while it lives."""
-        return self._child.returncode
-
-    @property
-    def alive(self) -> bool:
-        """Whether the process lived when it was last asked."""
-        return self._restart_at is None
-
-    def died(self) -> bool:
-        """Whether the process has died since this was last asked. Raises `HostError` if it always does."""
-        if self._restart_at is not None or self._child.poll() is None:
-            return False
-        process.stop(self._child, 0)
-        quick = time.monotonic() - self._started < QUICK
-        # SIGKILL is somebody else's doing (an operator, the kernel short of memory) and says nothing about the slot.
-        self._quick_deaths = self._quick_deaths + 1 if quick and self.status not in (0, -signal.SIGKILL) else 0
-        if self._quick_deaths >= QUICK_DEATHS:
-            raise HostError(
-                f"Slot {self.name} dies as soon as it is started.", hint=f"Its last words are in {self._log}."
-            )
-        self._restart_at = time.monotonic() + 0.1 * 2**self._quick_deaths
-        return True
-
-    def restart_when_due(self) -> None:
-        if self._restart_at is not None and time.monotonic() >= self._restart_at:
-            self._start()
-
-    def ask_to_finish(self) -> None:
-        if self._child.poll() is None:
-            self._child.send_signal(FINISH)
-
-    def ask_to_end(self) -> None:
-        if self._child.poll() is None:
-            self._child.send_signal(signal.SIGTERM)
-
-    def end(self) -> None:
-        process.stop(self._child, GRACE)
-
-    def _start(self) -> None:
-        self._child = process.start(self._argv, env=self._environment, log=self._log)
-        self._started = time.monotonic()
-        self._restart_at = None
+        try:
+            self._ledger.take_over(self._host)
+            self._ledger.enrol(self._host, memory=host.memory(), slots=())
+        except SQLAlchemyError as error:  # what they held is free when their leases have run out
+            log.warning("ledger.unreachable", error=type(error).__name__)
 
 
 def sweep(home: Path) -> None:

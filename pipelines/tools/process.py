@@ -82,10 +82,16 @@ def run(
 
 
 def start(
-    argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None, log: Path | None = None
+    argv: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    log: Path | None = None,
+    keep: Sequence[int] = (),
 ) -> Child:
     """
     Start a child that is to run for long: a service, a worker. Its streams are appended to `log`; without it, ours.
+    Of our other descriptors it has those that it is to `keep`.
 
     It dies with the *thread* that calls this (so the kernel defines a parent's death): call it from one that lives
     as long as the child should. Raises `HostError` when the program is missing.
@@ -93,7 +99,14 @@ def start(
     bound = _bound(argv)
     with _opened(log) as stream:
         return subprocess.Popen(
-            bound, cwd=cwd, env=env, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, start_new_session=True
+            bound,
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+            pass_fds=keep,
+            start_new_session=True,
         )
 
 

@@ -58,7 +58,7 @@ class Life:
         """SIGKILL for one slot, as soon as there is one; its run goes on."""
         until(lambda: bool(slots(self.home)) or not self.lives())
         if living := slots(self.home):
-            _kill(chance.choice(sorted(living)))
+            _kill(chance.choice(sorted(living.values())))
 
     def end(self) -> str:
         """Let the last run come to its end; the version that it released."""

@@ -144,7 +144,7 @@ def test_three_episodes_are_made_in_such_a_night(
         document = spine.deliver(tmp_path / f"{number}", episode=f"e{number}", seconds=seconds)
         given = settings(ground, tmp_path).model_copy(update={**real, "presets": spine.presets(document)})
         steps += Avant(settings=given)("submit", document, "--json").told["steps"]["run"]
-    storm = begin(given, "workers.slot")
+    storm = begin(given, "workers.dispatch")
     storm.rage(
         steps, [(0.1, broker_restarted), (0.25, worker_stopped), (0.45, ledger_restarted), (0.6, host_killed)], 600
     )

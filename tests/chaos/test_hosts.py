@@ -103,7 +103,7 @@ def site(cables: Network, told: dict[str, Any], tmp_path: Path) -> Iterator[Site
     hosts = [
         Host(
             settings=settings.model_copy(update={"home": tmp_path / name, "host": name}),
-            module="workers.slot",
+            module="workers.dispatch",
             slots=("heavy", "light"),
             through=cables.inside(name),
         )

@@ -14,7 +14,7 @@ from pipelines.errors import ToolError
 from pipelines.tools import process
 from pipelines.version import ComposeJob
 from pipelines.workspace import Workspace
-from workers.slot import main
+from workers.bench import Dispatch
 
 #: Names the folder that stands for the store.
 STORE = "AVANT_TEST_STORE"
@@ -61,5 +61,4 @@ def _read(store: Path, artifact: Artifact) -> str:
     return found
 
 
-if __name__ == "__main__":
-    main({"compose": work})
+PIPELINES: Dispatch = {"compose": work}

@@ -1,7 +1,7 @@
 """
 A host of a farm as a process of its own: its slots, until SIGTERM.
 
-    python -m tests.fakes.host MODULE CLASS…     MODULE is what each slot runs, CLASS its class
+    python -m tests.fakes.host MODULE CLASS…     MODULE is what slots work by, CLASS one's class
 """
 
 import select

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipelines.tools import process
 from tests.fakes.farm import until
-from tests.fakes.kin import kin
+from tests.fakes.kin import adopted, kin, slots
 from workers.settings import Settings
 
 #: Seconds that a host has to give back its steps and end.
@@ -35,7 +35,7 @@ class Host:
     """A host, which may be started, killed and started again."""
 
     settings: Settings
-    #: What its slots run, and their classes.
+    #: What its slots work by, and their classes.
     module: str
     slots: Sequence[str]
     #: What else its processes find in their environment.
@@ -79,18 +79,14 @@ class Host:
 
     def crew(self) -> dict[str, int]:
         """The processes of its slots, by the name that the ledger knows them by."""
-        found = {}
-        for pid in kin(self.home):
-            argv = words(pid)
-            if self.module in argv and "--name" in argv:
-                found[argv[argv.index("--name") + 1]] = pid
-        return found
+        return {f"{self.settings.machine}/{name}": pid for name, pid in slots(self.home).items()}
 
     def orphans(self) -> set[int]:
         """Processes of it that live on although who started them is gone."""
         ours = set(kin(self.home))
         known = {*ours, os.getpid()}
-        return {pid for pid in ours if (parent := _parent(pid)) is not None and parent not in known}
+        alone = {pid for pid in ours if (parent := _parent(pid)) is not None and parent not in known}
+        return alone | {pid for pid in adopted(self.home) if alive(pid)}
 
     def gone(self) -> None:
         """Return when nothing of it is left. Fails when something stays."""

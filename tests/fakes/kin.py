@@ -9,9 +9,29 @@ def kin(home: Path) -> list[int]:
     return [pid for pid in _processes() if mark in _read(pid, "environ").split(b"\0")]
 
 
-def slots(home: Path) -> list[int]:
-    """Those of them that are slots."""
-    return [pid for pid in kin(home) if b"workers.slot" in _read(pid, "cmdline").split(b"\0")]
+def slots(home: Path) -> dict[str, int]:
+    """Those of them that are slots, by what `ps` calls each: they are forked from a nursery, and no tools yet."""
+    forked = _forked(home)
+    nurseries = {pid: name for pid, (name, parent) in forked.items() if parent not in forked}
+    return {name: pid for pid, (name, parent) in forked.items() if parent in nurseries and name != nurseries[parent]}
+
+
+def adopted(home: Path) -> set[int]:
+    """Those that outlived their slot: their nursery has them, which is about to end them."""
+    forked = _forked(home)
+    nurseries = {pid for pid, (_, parent) in forked.items() if parent not in forked}
+    return {pid for pid in kin(home) if pid not in forked and _stat(pid)[1] in nurseries}
+
+
+def _forked(home: Path) -> dict[int, tuple[str, int]]:
+    """Nurseries, and who was forked from them and runs no program of its own: what it is called, and who has it."""
+    return {pid: _stat(pid) for pid in kin(home) if b"workers.nursery" in _read(pid, "cmdline").split(b"\0")}
+
+
+def _stat(pid: int) -> tuple[str, int]:
+    """What a process is called, and who has it: fields 2 and 4 of proc(5)'s list."""
+    name, _, rest = _read(pid, "stat").decode(errors="replace").rpartition(")")
+    return name.partition("(")[2], int((rest.split() or "00")[1])
 
 
 def _processes() -> list[int]:

@@ -12,8 +12,8 @@ from pipelines.errors import ToolError
 from pipelines.tools import process
 from pipelines.version import ComposeJob
 from pipelines.workspace import Workspace
+from workers.bench import Dispatch
 from workers.settings import Settings
-from workers.slot import main
 
 
 def work(job: ComposeJob, workspace: Workspace) -> tuple[Artifact, ...]:
@@ -32,5 +32,4 @@ def work(job: ComposeJob, workspace: Workspace) -> tuple[Artifact, ...]:
     return (Artifact(digest=job.digest, kind="version", key=workspace.attempt, size=1, sha256="00" * 32),)
 
 
-if __name__ == "__main__":
-    main({"compose": work})
+PIPELINES: Dispatch = {"compose": work}

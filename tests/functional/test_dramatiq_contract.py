@@ -6,9 +6,8 @@ in decision 3. Where dramatiq has become better, so may we.
 """
 
 import os
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Event
 from time import monotonic
@@ -19,6 +18,7 @@ import dramatiq
 import pytest
 import redis
 from dramatiq import Worker
+from dramatiq import worker as waiting
 from dramatiq.brokers.redis import (
     DEFAULT_HEARTBEAT_TIMEOUT,
     DEFAULT_MAINTENANCE_CHANCE,
@@ -27,15 +27,12 @@ from dramatiq.brokers.redis import (
 )
 from dramatiq.common import compute_backoff
 from dramatiq.middleware import default_middleware
-from dramatiq.worker import POST_PROCESS_MESSAGE_RETRY_DELAY_SECS
 
-from pipelines.tools import process
 from tests.fakes.farm import broker as valkey
 from tests.fakes.farm import until
 from workers.broker import Tickets, open_broker
 from workers.lanes import HEAVY
 from workers.slot import POLL
-from workers.supervisor import DRAMATIQ
 
 QUEUE = "q"
 
@@ -276,14 +273,25 @@ def test_a_broker_that_is_down_is_the_clients_error(tmp_path: Path) -> None:
         Tickets(open_broker(f"unix://{tmp_path / 'nobody.sock'}")).send(HEAVY)
 
 
-def test_a_worker_asks_again_as_soon_as_we_say() -> None:
-    """It reads that from its environment when it is imported; what it waits to acknowledge can't be told."""
-    ask = "import dramatiq.worker as w; print(w.CONSUMER_RESTART_DELAY)"
-    environment = [f"{name}={value}" for name, value in DRAMATIQ.items()]
-    said = process.run(["env", *environment, sys.executable, "-c", ask]).stdout
-    assert int(said) == int(DRAMATIQ["dramatiq_restart_delay"])
-    assert int(process.run(["env", "-u", *DRAMATIQ, sys.executable, "-c", ask]).stdout) == 3000
-    assert POST_PROCESS_MESSAGE_RETRY_DELAY_SECS == 5
+def test_a_worker_asks_again_as_soon_as_we_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By two numbers of its module, read when it waits: to ask for messages, and to acknowledge one."""
+    assert (waiting.CONSUMER_RESTART_DELAY_SECS, waiting.POST_PROCESS_MESSAGE_RETRY_DELAY_SECS) == (3, 5)
+    monkeypatch.setattr(waiting, "CONSUMER_RESTART_DELAY_SECS", 0.1)
+    monkeypatch.setattr(waiting, "POST_PROCESS_MESSAGE_RETRY_DELAY_SECS", 0.1)
+    with ExitStack() as stack:
+        with valkey(tmp_path / "own") as url:
+            broker = RedisBroker(client=redis.Redis.from_url(url), middleware=[])
+            bench = Bench(broker)
+            bench.send("long")
+            stack.enter_context(worker(broker))
+            until(lambda: bench.taken == ["long"])
+        bench.go_on.set()
+        stack.enter_context(valkey(tmp_path / "own"))
+        back = monotonic()
+        bench.send("next")
+        until(lambda: bench.taken == ["long", "next"])
+        assert monotonic() - back < 2.5
+    broker.client.close()
     assert "dramatiq_queue_prefetch" not in os.environ
 
 

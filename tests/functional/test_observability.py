@@ -20,12 +20,13 @@ from tests.fakes.farm import broker, plan, step, until
 from tests.fakes.logs import as_before, events
 from tests.fakes.sentry import KEY, Inbox, inbox
 from workers import observability
+from workers.crew import GRACE
 from workers.lanes import HEAVY
 from workers.ledger import Ledger, open_ledger
 from workers.observability.reports import PATIENCE
 from workers.settings import Settings
 from workers.slot import DRAIN
-from workers.supervisor import GRACE, Supervisor
+from workers.supervisor import Supervisor
 
 
 @pytest.fixture(scope="module")

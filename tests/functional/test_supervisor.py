@@ -79,10 +79,10 @@ def children(pid: int) -> list[int]:
     return [int(one) for task in Path(f"/proc/{pid}/task").iterdir() for one in (task / "children").read_text().split()]
 
 
-def slot_pids() -> dict[str, int]:
-    """The processes of our slots, by the end of their name."""
-    lines = {pid: Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0") for pid in children(os.getpid())}
-    return {argv[argv.index("--name") + 1].rpartition("/")[2]: pid for pid, argv in lines.items() if SLOT in argv}
+def slot_pids(crew: Supervisor) -> dict[str, int]:
+    """The processes of our slots, by the end of their name, once they have all been born."""
+    until(lambda: all(slot.pid for slot in crew._crew.slots), meanwhile=crew.poll)
+    return {slot.name.rpartition("/")[2]: slot.pid or 0 for slot in crew._crew.slots}
 
 
 def alive(pid: int) -> bool:
@@ -138,7 +138,7 @@ def test_a_killed_slots_step_is_done_by_its_successor(settings: Settings, ledger
     with supervisor(settings, ledger, (HEAVY,)) as crew:
         crew.wake()
         until(lambda: running(ledger, "long"), meanwhile=crew.poll)
-        victim = slot_pids()["heavy-1"]
+        victim = slot_pids(crew)["heavy-1"]
         until(lambda: bool(children(victim)), meanwhile=crew.poll)
         tool = children(victim)[0]
         os.kill(victim, signal.SIGKILL)
@@ -156,7 +156,7 @@ def test_a_dead_slot_takes_nobody_with_it(settings: Settings, ledger: Ledger) ->
     with supervisor(settings, ledger, (HEAVY, HEAVY)) as crew:
         crew.wake()
         until(lambda: running(ledger, "a") and running(ledger, "b"), meanwhile=crew.poll)
-        os.kill(slot_pids()["heavy-1"], signal.SIGKILL)
+        os.kill(slot_pids(crew)["heavy-1"], signal.SIGKILL)
         until(lambda: view(ledger).ready, meanwhile=crew.poll)
     assert sorted(one.attempts for one in view(ledger).steps[:2]) == [1, 2]
 
@@ -176,7 +176,7 @@ def test_stopping_hands_work_back_and_leaves_nothing(settings: Settings, ledger:
     with supervisor(settings, ledger) as crew:
         crew.wake()
         until(lambda: running(ledger, "long"), meanwhile=crew.poll)
-        pids = list(slot_pids().values())
+        pids = list(slot_pids(crew).values())
         began = time.monotonic()
     assert time.monotonic() - began < 5
     assert not any(alive(pid) for pid in pids)
@@ -196,7 +196,9 @@ def test_a_broker_that_dies_costs_no_work(settings: Settings, ledger: Ledger, tm
             until(lambda: running(ledger, "a"), meanwhile=crew.poll)
         until(lambda: view(ledger).steps[0].state == "done", meanwhile=crew.poll)
         stack.enter_context(broker(tmp_path / "own"))
+        back = time.monotonic()
         until(lambda: view(ledger).ready, meanwhile=crew.poll)
+        assert time.monotonic() - back < 5  # which dramatiq alone would wait
         assert set(ran(settings).values()) == {1}
 
 
@@ -216,6 +218,32 @@ def test_a_ledger_that_is_restarted_costs_no_work(settings: Settings) -> None:
             until(lambda: view(ledger).ready, meanwhile=crew.poll)
         assert set(ran(settings).values()) == {1}
         assert [one.attempts for one in view(ledger).steps] == [1, 1, 1]
+        ledger.close()
+
+
+@ONE_LEDGER
+def test_a_host_outlives_an_outage_of_its_ledger(settings: Settings) -> None:
+    """A slot that dies meanwhile leaves no folder; its successor begins its step anew when the ledger is back."""
+    with postgres(settings=()) as server:
+        elsewhere = settings.model_copy(update={"ledger_url": server.ledger()})
+        ledger = open_ledger(elsewhere.ledger_address)
+        ledger.submit(plan("e", [step("a", does="work 2")]), deadline=None)
+        with supervisor(elsewhere, ledger, (HEAVY,)) as crew:
+            crew.wake()
+            until(lambda: running(ledger, "a"), meanwhile=crew.poll)
+            victim = slot_pids(crew)["heavy-1"]
+            server.stop()
+            os.kill(victim, signal.SIGKILL)
+            until(lambda: not crew.at_work, meanwhile=crew.poll)
+            assert list((settings.home / "scratch").iterdir()) == []
+            away = time.monotonic() + 3
+            until(lambda: time.monotonic() > away, meanwhile=crew.poll)
+            assert not crew.at_work
+            server.start()
+            back = time.monotonic()
+            until(lambda: view(ledger).ready, meanwhile=crew.poll)
+            assert time.monotonic() - back < settings.lease_seconds
+        assert [one.attempts for one in view(ledger).steps] == [2, 1]
         ledger.close()
 
 
@@ -257,8 +285,12 @@ def test_a_slot_that_is_asked_again_and_again_ends(settings: Settings, ledger: L
     """However askings meet, none waits for another: every slot ends by itself, and none has to be killed."""
     with supervisor(settings, ledger, slots=(HEAVY,) * 3) as crew:
         logs = settings.home / "logs"
-        until(lambda: [log.read_text().count("slot.started") for log in logs.glob("heavy-*")] == [1, 1, 1])
+        begun = [1, 1, 1]
+        until(
+            lambda: [log.read_text().count("slot.started") for log in logs.glob("heavy-*")] == begun,
+            meanwhile=crew.poll,
+        )
         for _ in range(300):
-            for slot in crew._crew:
-                slot.ask_to_end()
+            for slot in crew._crew.slots:
+                slot.send(signal.SIGTERM)
     assert [log.read_text().count("slot.stopped") for log in logs.glob("heavy-*")] == [1, 1, 1]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from workers import serve
-from workers.supervisor import GRACE
+from workers.crew import GRACE
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy" / "systemd"

@@ -46,6 +46,10 @@ class Ledger(Submissions, Work, Operations, Looks, Refs, Recoveries, Views, Hist
     """One connection pool, and everything that is asked of it. Safe for use by several threads."""
 
 
-def open_ledger(url: str) -> Ledger:
-    """The ledger at `url`, its tables made if there are none. Raises `ConfigurationError`."""
-    return Ledger(connect(url))
+def open_ledger(url: str, *, seen: bool = False) -> Ledger:
+    """
+    The ledger at `url`, its tables made if there are none. Raises `ConfigurationError`.
+
+    Who starts us may have `seen` that they are there: then nothing is asked of it yet, and it may be down for now.
+    """
+    return Ledger(connect(url, seen=seen))

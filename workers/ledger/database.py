@@ -72,10 +72,12 @@ def instant(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def connect(url: str) -> Engine:
-    """An engine for `url`, the tables made if there are none. Raises `ConfigurationError`."""
+def connect(url: str, *, seen: bool = False) -> Engine:
+    """An engine for `url`, the tables made if there are none and they weren't `seen`. Raises `ConfigurationError`."""
     with explaining():
         engine = open_engine(url)
+        if seen:
+            return engine
         try:
             prepare(engine)
         except BaseException:
