@@ -16,7 +16,7 @@ from pipelines.tools.s3 import Store
 from tests.conftest import StoreService
 from tests.fakes import spine
 from tests.fakes.farm import broker, plan, step, until
-from tests.fakes.kin import kin
+from tests.fakes.kin import kin, slots
 from tests.fakes.postgres import Postgres
 from tests.fakes.spine import Avant
 from workers import host
@@ -141,7 +141,7 @@ def test_a_drained_host_has_no_slots_until_it_is_undrained(
     worker = at_work(settings, stack)
     until(lambda: state(ledger, "a") == "running")
     ledger.drain(host.name(), drained=True)
-    until(lambda: kin(settings.home) == [worker.child.pid])
+    until(lambda: slots(settings.home) == {})
     assert (state(ledger, "a"), state(ledger, "b")) == ("done", "ready")
     ledger.drain(host.name(), drained=False)
     until(lambda: view(ledger).ready)
