@@ -9,13 +9,16 @@ from pathlib import Path
 from threading import Barrier
 
 import pytest
+from sqlalchemy import func, select, text
 from sqlalchemy.exc import OperationalError
 
 from pipelines.errors import ConfigurationError, Interrupted, ToolError
 from pipelines.tools import process
-from tests.fakes.farm import LANES, claim, claimed, made, plan, step
+from tests.fakes.farm import LANES, claim, claimed, made, plan, step, until
 from tests.fakes.postgres import Postgres, postgres
 from workers.ledger import Claim, Ledger, explained, open_ledger
+from workers.ledger.database import pass_gate
+from workers.ledger.schema import steps
 
 SOON = datetime.now(UTC) + timedelta(hours=1)
 HOSTS = ("h", "i", "j", "k")
@@ -76,6 +79,22 @@ def test_a_commit_during_a_submission_is_not_missed(ledger: Ledger, address: str
             f"two-{number}-verified",
         }
         assert claim(ledger) is None
+    other.close()
+
+
+def test_a_commit_waits_at_the_gate_with_nothing_in_its_hands(ledger: Ledger, address: str) -> None:
+    """Whoever holds the gate may lock its step meanwhile."""
+    ledger.submit(plan("e", [step("a")]), deadline=None)
+    held, other = claimed(ledger), open_ledger(address)
+    waiting = select(func.count()).select_from(text("pg_locks")).where(text("locktype = 'advisory' AND NOT granted"))
+    with ThreadPoolExecutor(1) as thread:
+        with other._write() as connection:
+            pass_gate(connection)
+            committed = thread.submit(ledger.commit, held.step.id, held.token, made(held.step))
+            until(lambda: connection.execute(waiting).scalar_one() == 1)
+            locked = select(steps.c.state).where(steps.c.id == held.step.id).with_for_update(nowait=True)
+            assert connection.execute(locked).scalar_one() == "running"
+        assert committed.result() == {"control": 1}
     other.close()
 
 

@@ -16,8 +16,11 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, func, select
+from sqlalchemy import Boolean, Connection, Engine, Table, func, select
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.expression import FunctionElement
 
 from workers.ledger import schema
 from workers.ledger.engine import open_engine
@@ -86,17 +89,39 @@ def connect(url: str, *, seen: bool = False) -> Engine:
         return engine
 
 
-def pass_gate(connection: Connection, *, alone: bool) -> None:
+def pass_gate(connection: Connection) -> None:
     """
-    Wait at the gate: submissions pass one by one, commits together, and none of one kind during the other.
+    Wait at the gate: submissions pass one by one, commits together (`passed`), and none of one kind during the other.
 
     A submission that met a commit would not see its artifact, nor the commit the submission's steps: a step would wait
     for ever for what is there. PostgreSQL's advisory locks queue in order; a row that is locked by many at a time would
     keep a submission waiting as long as commits go on.
     """
     if connection.dialect.name == "postgresql":
-        lock = func.pg_advisory_xact_lock if alone else func.pg_advisory_xact_lock_shared
-        connection.execute(select(lock(GATE)))
+        connection.execute(select(func.pg_advisory_xact_lock(GATE)))
+
+
+class passed(FunctionElement[bool]):  # noqa: N801 - reads as the SQL condition that it is
+    """
+    True, once the gate was passed as commits do: before the statement whose condition this is touches any row.
+
+    It saves a commit a statement of its own. What the statement itself reads may be from before the gate; what it
+    changes is judged again as it is then.
+    """
+
+    type = Boolean()
+    inherit_cache = True
+
+
+@compiles(passed, "sqlite")
+def _(_element: passed, _compiler: SQLCompiler, **_kw: Any) -> str:
+    return "1"
+
+
+@compiles(passed, "postgresql")
+def _(_element: passed, _compiler: SQLCompiler, **_kw: Any) -> str:
+    # In a query of its own, or it would be called again for every row.
+    return f"(SELECT pg_advisory_xact_lock_shared({GATE})) IS NOT NULL"
 
 
 def insert_new(connection: Connection, table: Table) -> Any:

@@ -150,7 +150,7 @@ class Operations(Database):
         """
         put_off = (steps.c.state == "ready") & or_(steps.c.not_before > now(), steps.c.elsewhere_until > now())
         with self._write() as connection:
-            pass_gate(connection, alone=True)
+            pass_gate(connection)
             _known(connection, episode)
             lock(connection, steps.c.id.in_(_wanted(episode)))
             query = select(steps.c.id, steps.c.body).where(steps.c.id.in_(_wanted(episode)))
@@ -172,7 +172,7 @@ class Operations(Database):
         no such episode.
         """
         with self._write() as connection:
-            pass_gate(connection, alone=True)
+            pass_gate(connection)
             _known(connection, episode)
             armed = select(releases.c.episode).where(releases.c.episode == episode).with_for_update()
             disarmed = connection.execute(armed).first() is not None
@@ -189,7 +189,7 @@ class Operations(Database):
         When it is released is another matter. Raises `ConfigurationError` if there is no such episode.
         """
         with self._write() as connection:
-            pass_gate(connection, alone=True)
+            pass_gate(connection)
             row = _known(connection, episode)
             wanted = lock(connection, steps.c.id.in_(_wanted(episode)))
             due = deadline.timestamp() if deadline else _first(connection, wanted)

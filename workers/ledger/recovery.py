@@ -26,7 +26,7 @@ class Recoveries(Database):
         the epoch.
         """
         with self._write() as connection:
-            pass_gate(connection, alone=True)
+            pass_gate(connection)
             held = lock(connection, steps.c.state == "running")
             values = {"state": "ready", "attempts": steps.c.attempts - 1, **FREED}
             connection.execute(update(steps).where(steps.c.id.in_(held)).values(values))

@@ -42,14 +42,14 @@ class Submissions(Database):
     def submit(self, plan: Plan, *, deadline: datetime | None) -> Submitted:
         """Have all that is missing of `plan` made by `deadline`; without one, after everything that has one."""
         with self._write() as connection:
-            pass_gate(connection, alone=True)
+            pass_gate(connection)
             return _submitted(connection, plan, deadline.timestamp() if deadline else None)
 
     def submit_once(self, plan: Plan, *, deadline: datetime | None) -> Submitted | None:
         """The same, unless `plan` is what its episode is to become by that deadline already: then None, untouched."""
         due = deadline.timestamp() if deadline else None
         with self._write() as connection:
-            pass_gate(connection, alone=True)
+            pass_gate(connection)
             if _is_current(connection, plan, due):
                 return None
             return _submitted(connection, plan, due)

@@ -16,7 +16,7 @@ from pipelines.artifact import Artifact
 from pipelines.errors import AvantError, HostError, Interrupted, ToolError
 from pipelines.step import Lane, Step
 from pipelines.wire import from_data
-from workers.ledger.database import Database, insert_new, pass_gate
+from workers.ledger.database import Database, insert_new, passed
 from workers.ledger.retry import ELSEWHERE, VANISHED, pause
 from workers.ledger.schema import artifacts, hosts, now, step_needs, steps
 from workers.ledger.submit import lock, locking, settled
@@ -28,7 +28,7 @@ FREED = {"worker": None, "host": None, "lease_until": None, "progress": 0.0}
 #: The queries of a commit, built once: like claims, commits are what a farm does most.
 ENDED = (
     update(steps)
-    .where(steps.c.id == bindparam("step"), steps.c.token == bindparam("held"), steps.c.state == "running")
+    .where(steps.c.id == bindparam("step"), steps.c.token == bindparam("held"), steps.c.state == "running", passed())
     .values(state="done", progress=1.0, error=None, finished_at=now(), lease_until=None)
 )
 DEPENDANTS = locking(
@@ -146,7 +146,6 @@ class Work(Database):
         """
         made = tuple(made)
         with self._write() as connection:
-            pass_gate(connection, alone=False)
             if not connection.execute(ENDED, {"step": step, "held": token}).rowcount:
                 raise _taken(step)
             _record(connection, step, token, made)
