@@ -24,6 +24,7 @@ from tests.fakes.storm import (
     drawn,
     host_killed,
     ledger_restarted,
+    nursery_killed,
     site,
     worker_stopped,
 )
@@ -119,7 +120,13 @@ def test_nothing_is_lost_and_nothing_counts_twice(
     storm.kills = kills
     storm.rage(
         total,
-        [(0.15, broker_restarted), (0.35, worker_stopped), (0.55, ledger_restarted), (0.75, host_killed)],
+        [
+            (0.15, broker_restarted),
+            (0.35, worker_stopped),
+            (0.55, ledger_restarted),
+            (0.65, nursery_killed),
+            (0.75, host_killed),
+        ],
         patience,
     )
     storm.end()

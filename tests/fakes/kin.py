@@ -11,16 +11,20 @@ def kin(home: Path) -> list[int]:
 
 def slots(home: Path) -> dict[str, int]:
     """Those of them that are slots, by what `ps` calls each: they are forked from a nursery, and no tools yet."""
+    forked, roots = _forked(home), nurseries(home)
+    return {name: pid for pid, (name, parent) in forked.items() if parent in roots and name != roots[parent]}
+
+
+def nurseries(home: Path) -> dict[int, str]:
+    """Those of them that slots are forked from, and what `ps` calls them."""
     forked = _forked(home)
-    nurseries = {pid: name for pid, (name, parent) in forked.items() if parent not in forked}
-    return {name: pid for pid, (name, parent) in forked.items() if parent in nurseries and name != nurseries[parent]}
+    return {pid: name for pid, (name, parent) in forked.items() if parent not in forked}
 
 
 def adopted(home: Path) -> set[int]:
     """Those that outlived their slot: their nursery has them, which is about to end them."""
-    forked = _forked(home)
-    nurseries = {pid for pid, (_, parent) in forked.items() if parent not in forked}
-    return {pid for pid in kin(home) if pid not in forked and _stat(pid)[1] in nurseries}
+    forked, roots = _forked(home), nurseries(home)
+    return {pid for pid in kin(home) if pid not in forked and _stat(pid)[1] in roots}
 
 
 def _forked(home: Path) -> dict[int, tuple[str, int]]:

@@ -21,7 +21,7 @@ from urllib.parse import unquote, urlsplit
 from pipelines.tools import process
 from tests.fakes.audit import Audit
 from tests.fakes.hosts import Host, signalled
-from tests.fakes.kin import kin
+from tests.fakes.kin import kin, nurseries
 from tests.fakes.postgres import Postgres, postgres
 from tests.fakes.unreliable import Road, unreliable
 from workers import services
@@ -199,6 +199,14 @@ def host_killed(storm: Storm) -> bool:
     host.kill()
     host.start()
     return True
+
+
+def nursery_killed(storm: Storm) -> bool:
+    """What a host's slots are forked from dies, and all of them and their tools with it; its supervisor goes on."""
+    for pid in nurseries(storm.site.chance.choice(storm.hosts).home):
+        signalled(pid, signal.SIGKILL)
+        return True
+    return False
 
 
 def worker_stopped(storm: Storm) -> bool:

@@ -138,7 +138,7 @@ def test_a_drained_host_has_no_slots_until_it_is_undrained(
 ) -> None:
     """Its running step finishes; then its slots end, and take no more tickets from others; the worker stays."""
     ledger.submit(plan("e", [step("a", does="work 3"), step("b")]), deadline=None)
-    worker = at_work(settings, stack)
+    at_work(settings, stack)
     until(lambda: state(ledger, "a") == "running")
     ledger.drain(host.name(), drained=True)
     until(lambda: slots(settings.home) == {})
