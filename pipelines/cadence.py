@@ -13,6 +13,12 @@ from math import ceil, gcd
 from presets.packaging import Packaging
 
 AAC_FRAME = 1024  # samples
+#: The share of a programme that is made in long chunks, and how many segments a chunk has at most after that. Steps
+#: that take longer go first, so short ones are what is left when a farm runs out of work: they fill the slots while
+#: the last long ones end, and one that takes three times as long as it should is waited for a fifth as long.
+#: Static, like all that a digest is made of.
+LONG = Fraction(3, 5)
+SHORT_SEGMENTS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +28,7 @@ class Cadence:
     frame_rate: Fraction
     gop: int
     segment: int
+    #: Of the longest; those near the end of a programme are shorter.
     chunk: int
 
     @property
@@ -55,10 +62,11 @@ def chunks(frames: int, cadence: Cadence) -> list[tuple[int, int]]:
     A rest shorter than a group of pictures goes with the chunk before it: x264 gives a run of one or two frames
     another delay (seen), and then the two can't be joined.
     """
-    whole, rest = divmod(frames, cadence.chunk)
-    starts = [number * cadence.chunk for number in range(whole)]
-    if rest >= cadence.gop or not starts:
-        starts.append(whole * cadence.chunk)
+    short = min(cadence.chunk, SHORT_SEGMENTS * cadence.segment)
+    turn = int(frames * LONG) // cadence.chunk * cadence.chunk
+    starts = [*range(0, turn, cadence.chunk), *range(turn, frames, short)]
+    if len(starts) > 1 and frames - starts[-1] < cadence.gop:
+        starts.pop()
     ends = [*starts[1:], frames]
     return [(start, end - start) for start, end in zip(starts, ends, strict=True)]
 

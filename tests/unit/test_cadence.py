@@ -1,10 +1,10 @@
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines.cadence import AAC_FRAME, cadence, chunks, segments
+from pipelines.cadence import AAC_FRAME, LONG, cadence, chunks, segments
 from presets.packaging import Packaging
 
 RATES = [
@@ -53,6 +53,7 @@ def test_the_authoring_rules_hold_at_every_rate(rate: Fraction) -> None:
     assert found.segment_seconds < found.target_duration + Fraction(1, 2)
 
 
+@settings(deadline=None)  # there may be many thousands
 @given(
     rate=st.sampled_from(RATES),
     gop_seconds=st.floats(0.01, 2),
@@ -69,5 +70,16 @@ def test_every_frame_is_in_one_chunk(rate: Fraction, gop_seconds: float, frames:
         assert first == place
         place += length
     assert place == frames
-    assert all(length == found.chunk and length % found.segment == 0 for _, length in cut[:-1])
+    assert all(length % found.segment == 0 for _, length in cut[:-1])
+    assert all(length == found.chunk for first, length in cut[:-1] if first + found.chunk <= frames * LONG)
     assert segments(frames, found) == sum(-(-length // found.segment) for _, length in cut)
+
+
+def test_chunks_near_the_end_are_short() -> None:
+    """Three fifths by the minute, the rest by 12 s; a programme whose chunks are short anyway is cut evenly."""
+    cut = chunks(45 * 60 * 25, cadence(Fraction(25), 48_000, Packaging()))
+    lengths = [round(length / 25) for _, length in cut]
+    assert lengths == sorted(lengths, reverse=True)
+    assert (lengths.count(58), lengths.count(12), len(lengths)) == (28, 94, 123)
+    even = chunks(1000, cadence(Fraction(25), 48_000, Packaging(gop_seconds=1, segment_gops=1, chunk_segments=2)))
+    assert {length for _, length in even[:-1]} == {50}
