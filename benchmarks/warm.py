@@ -3,13 +3,15 @@ Warming: segment-sized objects from an nginx on the same machine, one process of
 
     python -m benchmarks.warm [--objects 10000] [--size 1500000] [--rounds 5] [--quick] [--json]
 
-Bits per second of processor time, ours alone: what a core of a farm warms. Beside it urllib3 reading the same answers
-in blocks, and `wrk` on the same list if it is installed. Every object has its own name; nginx sends one file for all.
+Bits per second of processor time, ours alone: what a core of a farm warms. Beside it, in turn, urllib3 reading the same
+answers in blocks, and `wrk` (Debian's package; one thread, as many connections) that walks the same list for some
+seconds. Every object has its own name; nginx sends one file for all.
 """
 
 import argparse
 import json
 import os
+import re
 import resource
 import shutil
 import socket
@@ -33,8 +35,11 @@ from pipelines.warm.sweep import Ask, Asker
 
 #: Gb/s for each core second of ours, and bytes that memory may grow by from a tenth of the objects to all.
 LIMIT, GROWTH = 4.0, 16 << 20
+#: Seconds for which wrk walks the list, again from its beginning if need be: it knows no end but time.
+WALK = 5
 CONNECTIONS = 4
 PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin"
+WRK = shutil.which("wrk")
 CONFIG = """
 daemon off;
 user root;
@@ -89,33 +94,30 @@ def main() -> None:
         for url in urls.values():
             measured(results, url, Path(name), objects=objects, rounds=rounds)
         results.extra["memory"] = memory(results, urls["http"], Path(name), objects)
-        results.extra["wrk"] = wrk(urls["http"], Path(name), objects, results)
+    if not WRK:
+        results.extra["wrk"] = "not installed, so no ratio to it: apt-get install wrk"
     results.extra.update({"objects": objects, "bytes each": asked.size, "connections": CONNECTIONS, "rounds": rounds})
     results.report(as_json=asked.json)
 
 
 def measured(results: Results, url: str, folder: Path, *, objects: int, rounds: int) -> None:
-    """Our reader and urllib3's, in turn."""
+    """Our reader, urllib3's and wrk, in turn."""
     scheme = url.partition(":")[0]
-    ours, peer = [], []
+    sides: dict[str, list[dict[str, float]]] = {name: [] for name in ("ours", "urllib3", *(["wrk"] if WRK else []))}
     for number in range(rounds):
-        ours.append(timed(url, folder, objects, "ours"))
-        peer.append(timed(url, folder, objects, "urllib3"))
-        cores = f"{ours[-1]['core']:.1f} against {peer[-1]['core']:.1f} Gb/s a core"
-        say(f"{scheme}, round {number + 1} of {rounds}: {cores}")
-    for what, unit in (("core", "Gb/s per core second"), ("wall", "Gb/s of wall time")):
-        results.figures.append(
-            Figure(
-                name=f"{scheme}: {unit}",
-                unit="",
-                ours=tuple(one[what] for one in ours),
-                peer=tuple(one[what] for one in peer),
-                peer_name="urllib3",
-            )
-        )
-    found = median(one["core"] for one in ours)
-    spread = (max(one["core"] for one in ours) - min(one["core"] for one in ours)) / 2
-    bar = Bar(name=f"{scheme}: Gb/s per core, at least", measured=found, limit=LIMIT, holds=found - spread >= LIMIT)
+        for name, found in sides.items():
+            found.append(walked(url, folder, objects) if name == "wrk" else timed(url, folder, objects, name))
+        said = ", ".join(f"{name} {found[-1]['core']:.1f}" for name, found in sides.items())
+        say(f"{scheme}, round {number + 1} of {rounds}, Gb/s a core: {said}")
+    ours = sides.pop("ours")
+    for peer, theirs in sides.items():
+        for what, unit in (("core", "Gb/s per core second"), ("wall", "Gb/s of wall time")):
+            both = [tuple(one[what] for one in side) for side in (ours, theirs)]
+            name = f"{scheme}: {unit}"
+            results.figures.append(Figure(name=name, unit="", ours=both[0], peer=both[1], peer_name=peer))
+    cores = [one["core"] for one in ours]
+    core, spread = median(cores), (max(cores) - min(cores)) / 2
+    bar = Bar(name=f"{scheme}: Gb/s per core, at least", measured=core, limit=LIMIT, holds=core - spread >= LIMIT)
     results.bars.append(bar)
 
 
@@ -126,20 +128,19 @@ def memory(results: Results, url: str, folder: Path, objects: int) -> str:
     return f"{few / 1e6:.1f} MB after {objects // 10} objects, {many / 1e6:.1f} MB after {objects}"
 
 
-def wrk(url: str, folder: Path, objects: int, results: Results) -> str:
-    """Bits per core second of `wrk` on the same list, beside ours."""
-    found = shutil.which("wrk")
-    if not found:
-        return "not installed; no ratio to it"
+def walked(url: str, folder: Path, objects: int) -> dict[str, float]:
+    """`wrk` on the same list, asking what our warming asks."""
     script = folder / "list.lua"
     script.write_text(LUA.format(objects=objects))
-    wall, cpu, _, said = run([found, "-t1", f"-c{CONNECTIONS}", "-d10s", "-s", str(script), url])
-    read = next(line for line in said.splitlines() if " read" in line)
-    count, unit = read.split(",")[1].split()[0][:-2], read.split(",")[1].split()[0][-2:]
-    size = float(count) * {"KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30}[unit]
-    ours = median(results.figures[0].ours)
-    theirs = 8 * size / cpu / 1e9
-    return f"{theirs:.1f} Gb/s per core second, {8 * size / wall / 1e9:.1f} of wall time; ours: {ours / theirs:.2f}"
+    headers = [word for name, value in BROWSER.items() for word in ("-H", f"{name}: {value}")]
+    command = [WRK or "", "-t1", f"-c{CONNECTIONS}", f"-d{WALK}s", *headers, "-s", str(script), url]
+    wall, cpu, _, said = run(command)
+    # `1234 requests in 5.00s, 1.72GB read`
+    told = re.search(r", ([\d.]+)([KMG])B read", said)
+    if not told:
+        raise SystemExit(f"wrk does not say what it read: {said}")
+    size = 8 * float(told[1]) * {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}[told[2]] / 1e9
+    return {"core": size / cpu, "wall": size / wall}
 
 
 def timed(url: str, folder: Path, objects: int, reader: str) -> dict[str, float]:
