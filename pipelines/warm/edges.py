@@ -1,9 +1,11 @@
 """
 `edges.toml`: the caches that stand between viewers and the store, how to reach each, and how much each may be asked.
 
+Secrets stand in files that it names: by a path, or, by a name alone, among systemd's credentials.
 What an address or a name means to the network is not judged here; that is found out when an edge is asked.
 """
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -62,8 +64,10 @@ class Edge(Document):
     """Its share of viewers, next to the other edges': of two, the larger is warmed first."""
     sample: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Share of the objects beyond T1 that the proof asks for; T0 and T1 are always proved whole."""
+    token_key: Path | None = None
+    """File with the key that it checks tokens with: media is then asked for below `/k/TOKEN/`, and tokens made here."""
     tokens: Path | None = None
-    """File with two or more tokens that it accepts, one to a line: media is then asked for below `/k/TOKEN/`."""
+    """Instead of the key, a file with two or more tokens that it accepts, one to a line."""
     door: Path | None = None
     """File with what it wants to be told as `Referer`, as our reference shield does: viewers may not come there."""
     capacity: Capacity = Capacity()
@@ -79,11 +83,13 @@ class Edge(Document):
 
 def secrets(edge: Edge, path: Path) -> tuple[str, ...]:
     """What a file of the edge's holds, one to a line. Raises `ConfigurationError`, which does not repeat it."""
+    credentials = os.environ.get("CREDENTIALS_DIRECTORY")
+    where = Path(credentials) / path if credentials and str(path) == path.name else path
     try:
-        listed = tuple(line.strip() for line in path.read_text(encoding="ascii").splitlines() if line.strip())
+        listed = tuple(line.strip() for line in where.read_text(encoding="ascii").splitlines() if line.strip())
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(
-            f"Edge {edge.name}: {path} can't be read.", hint="Check the path, and who may read it."
+            f"Edge {edge.name}: {where} can't be read.", hint="Check the path, and who may read it."
         ) from error
     if not listed or not all(SECRET.fullmatch(each) for each in listed):
         raise ConfigurationError(
@@ -108,6 +114,8 @@ class Edges(Document):
             raise ValueError(f"two edges are called `{twice}`")
         for edge in self.edges:
             _check_shield(edge, known)
+            if edge.tokens and edge.token_key:
+                raise ValueError(f"`{edge.name}` has both `token_key` and `tokens`; one is enough")
         return self
 
     @property

@@ -44,6 +44,28 @@ class Evidence:
     left: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """A later proof of one version at one edge, whatever came of it."""
+
+    edge: str
+    version: str
+    #: When its first object was asked for.
+    checked_at: datetime
+    #: Whether the edge is warm now, and a sentence or two that say so.
+    ok: bool
+    said: str
+    #: Objects that the edge is to hold, how many of them were to be asked for, and how many of those are hits now.
+    objects: int
+    asked: int
+    hits: int
+    #: How many were found lacking, before they were warmed again; the first keys of those, in the order of warming.
+    lost: int
+    first_lost: tuple[str, ...]
+    #: Of an edge that is warm.
+    evidence: Evidence | None
+
+
 def same_cache(one: Evidence, other: Evidence) -> bool:
     """Whether two edges are one cache under two names: one is then not proved at all."""
     return bool(one.pops) and one.pops == other.pops and one.edge != other.edge

@@ -14,11 +14,11 @@ from typing import Literal
 
 from pipelines import version
 from pipelines.artifact import Artifact
-from pipelines.errors import ConfigurationError, EdgeError
+from pipelines.errors import EdgeError
 from pipelines.version import Item, policy_of
 from pipelines.warm.budget import ESSENTIAL, Fitted, fit
-from pipelines.warm.edges import Edge, secrets
-from pipelines.warm.evidence import Evidence, TierProof
+from pipelines.warm.edges import Edge
+from pipelines.warm.evidence import Checked, Evidence, TierProof
 from pipelines.warm.judge import FRESH, MEANING, Fault, Rule
 from pipelines.warm.players import PLAYERS, is_text
 from pipelines.warm.progress import Progress
@@ -33,6 +33,8 @@ RECIPE = 2
 
 #: Share of the objects that must be hits; of T0 and T1, all.
 ENOUGH = 0.99
+#: Of what was lost, so many keys are told.
+TOLD = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,23 +91,45 @@ def make(job: WarmJob, workspace: Workspace) -> tuple[Artifact, ...]:
     return (made,)
 
 
-def prove(job: WarmJob, workspace: Workspace) -> Evidence:
+def prove(job: WarmJob, workspace: Workspace) -> Checked:
     """
-    Prove once more what was proved before; only what was lost is warmed again.
+    Prove once more what was proved before, if the workspace has that evidence; only what was lost is warmed again.
 
-    Of a warm edge it asks the origin nothing. Raises `EdgeError` as `make` does.
+    Of a warm edge it asks the origin nothing. Whatever an edge says or does not say is told, and not raised.
     """
     now = datetime.now(UTC)
-    fitted = budget(job, ranking(job, workspace), now)
-    ranked = fitted.taken
-    order = [one.item.key for one in ranked]
-    progress = Progress(None, "", digest(order), len(order))
-    progress.noted.warmed = set(range(len(ranked)))
+    ranked = ranking(job, workspace)
+    known, fitted = _proved(job, workspace, ranked), budget(job, ranked, now)
+    taken = known or fitted.taken
+    progress = Progress(None, "", "", len(taken))
+    progress.noted.warmed = set(range(len(taken)))
     progress.noted.warmed_at = now
+    proof = None
     with Asker(job.edge, workspace.scratch.parent) as asker:
-        work = _Work(job=job, asker=asker, ranked=ranked, progress=progress, watch=workspace.watch)
-        work.prove()
-    return work.evidence(left=len(fitted.left))
+        work = _Work(job=job, asker=asker, ranked=taken, progress=progress, watch=workspace.watch)
+        try:
+            if not known:
+                _refuse_too_small(job, fitted)
+            work.prove()
+            proof = work.evidence(left=len(ranked) - len(taken))
+        except EdgeError as error:
+            said = f"{error.message} {error.hint}"
+    lost, asked = sorted(work.prover.lacking), len(work.prover.sampled())
+    if proof:
+        said = f"{proof.hits} of {asked} objects are hits; {len(lost)} had been lost, and were warmed again."
+    return Checked(
+        edge=job.edge.name,
+        version=job.version,
+        checked_at=now,
+        ok=proof is not None,
+        said=said,
+        objects=len(taken),
+        asked=asked,
+        hits=len(progress.noted.proved),
+        lost=len(lost),
+        first_lost=tuple(taken[n].item.key for n in lost[:TOLD]),
+        evidence=proof,
+    )
 
 
 def ranking(job: WarmJob, workspace: Workspace) -> list[Ranked]:
@@ -149,7 +173,6 @@ class _Work:
             rule=Rule(edge=self.job.edge, until=at + FRESH),
             ranked=self.ranked,
             asker=self.asker,
-            tokens=tokens(self.job.edge),
             random=SystemRandom(),
         )
 
@@ -212,7 +235,7 @@ class _Work:
     def _ask(self, todo: Mapping[int, Ranked], tick: Callable[[], None]) -> None:
         """Have them fetched and kept. An answer that is no object is none: it will be asked for again."""
         open_asks: dict[int, int] = {}
-        for heard in self.asker.each(warming(todo, self.prover.tokens[0]), tick):
+        for heard in self.asker.each(warming(todo), tick):
             n = heard.ask.index
             wanted = len(PLAYERS) if is_text(heard.ask.item) else 1
             open_asks[n] = open_asks.get(n, wanted) - (heard.answer.status == 200)  # noqa: PLR2004 - OK
@@ -259,19 +282,6 @@ class _Work:
         )
 
 
-def tokens(edge: Edge) -> tuple[str, ...]:
-    """Path prefixes that the edge lets in. Raises `ConfigurationError`, never with a token in it."""
-    if edge.tokens is None:
-        return ("",)
-    listed = secrets(edge, edge.tokens)
-    if len(set(listed)) < 2:  # noqa: PLR2004
-        raise ConfigurationError(
-            f"Edge {edge.name}: {edge.tokens} does not hold two tokens, one to a line.",
-            hint="With one token it can't be shown that another viewer's is a hit too.",
-        )
-    return tuple(f"k/{token}/" for token in listed)
-
-
 def _refuse_too_small(job: WarmJob, fitted: Fitted) -> None:
     if fitted.lacking:
         raise EdgeError(
@@ -285,6 +295,12 @@ def _given(job: WarmJob, ranked: Sequence[Ranked], workspace: Workspace) -> set[
     """Which of the objects this edge has been given with an edition before: their tracks are whole, or not of it."""
     prefixes = tuple(workspace.names.track(track) for track in job.warmed)
     return {number for number, one in enumerate(ranked) if one.item.key.startswith(prefixes)}
+
+
+def _proved(job: WarmJob, workspace: Workspace, ranked: Sequence[Ranked]) -> Sequence[Ranked]:
+    """What its evidence is of, if there is any: less time or another quota, since then, made nothing cold."""
+    found = workspace.inputs.get(job.digest)
+    return ranked[: found.facts["objects"]] if found and found.kind == "warmth" else ()
 
 
 def _listed(job: WarmJob, workspace: Workspace) -> Iterator[Item]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 from typing import Literal
@@ -15,8 +15,14 @@ from pipelines.warm.verdict import age, cache_name, freshness, verdict
 FRESH = timedelta(hours=24)
 #: Seconds by which a copy's age may be off: both its instants are whole seconds, and answers take time.
 ROUNDING = 2.0
-#: Headers that an origin gives to each answer anew, or to each content: one copy keeps them.
-NONCES = ("etag", "last-modified", "x-amz-request-id", "x-amz-id-2")
+#: What an origin gives to each content: in one copy it stays.
+CONTENT = ("etag", "last-modified")
+#: What a store gives to each answer, and our edges to each fetch from a store: in one copy it stays, be it a shield's.
+FETCH = ("x-amz-request-id", "x-amz-id-2", "avant-copy")
+#: What our shields give to each answer: in a PoP's copy it stays.
+ANSWER = "avant-answer"
+#: By these alone a PoP shows that the copy is its own: the shield's answer, or Varnish's own fetch, that it came by.
+KEPT = (ANSWER, "x-varnish")
 
 FaultKind = Literal[
     "cold", "unknown", "absent", "stale", "short", "different", "elsewhere", "refetched", "varies", "tokens", "evicted"
@@ -96,12 +102,12 @@ class Rule:
         name = cache_name(self.edge.kind, headers)
         if self.edge.pop and not name.startswith(self.edge.pop):
             return Fault(kind="elsewhere", detail=f"`{name}`" if name else "it does not say which")
-        left = freshness(headers, heard.at)
+        left = freshness(self.edge.kind, headers, heard.at)
         if left is None:
             return Fault(kind="stale", detail="no lifetime is told")
         if heard.at + timedelta(seconds=left) < self.until:
             return Fault(kind="stale", detail=f"fresh for {left / 3600:.1f} h more")
-        born = _born(heard)
+        born = _born(self.edge, heard)
         if kept_since and born and born > kept_since + timedelta(seconds=ROUNDING):
             return Fault(kind="refetched", detail=f"Age {headers['age']}, though warmed before")
         return None
@@ -109,30 +115,50 @@ class Rule:
 
 def same_copy(edge: Edge, first: Heard, second: Heard) -> bool | None:
     """Whether two hits were of one copy; None when nothing tells."""
-    one, two = first.answer.headers, second.answer.headers
-    if any(one.get(name) != two.get(name) for name in NONCES):
+    numbers, other = _numbers(edge, first), _numbers(edge, second)
+    if numbers != other:
         return False
-    begin, end = _born(first), _born(second)
-    if begin and end:
-        return end <= begin + timedelta(seconds=ROUNDING)
-    # A cache gives on the origin's Date (RFC 9110, 6.6.1); nginx writes its own.
-    if edge.kind != "nginx" and "date" in one and "date" in two:
-        return _date(two) <= _date(one) + ROUNDING
-    told = any(name in one for name in NONCES if name.startswith("x-amz"))
-    return True if told else None
+    begin, end = began(edge, first), began(edge, second)
+    if begin and end and end >= begin + timedelta(seconds=ROUNDING):
+        return False
+    if any(numbers.get(name) for name in KEPT):
+        return True
+    # All else may be what a shield has kept, word for word, while this edge keeps nothing.
+    told = begin or any(name in numbers for name in FETCH)
+    return True if told and not edge.shield else None
 
 
-def _born(heard: Heard) -> datetime | None:
+def needs_time(edge: Edge, heard: Heard) -> bool:
+    """Whether it takes a while until another hit tells more than this one."""
+    numbers = _numbers(edge, heard)
+    return began(edge, heard) is not None and not any(numbers.get(name) for name in KEPT)
+
+
+def _numbers(edge: Edge, heard: Heard) -> Mapping[str, str]:
+    """What one copy always says, and another may say differently."""
+    headers = heard.answer.headers
+    asked = (*CONTENT, *FETCH, *(() if edge.role == "shield" else (ANSWER,)))
+    found = {name: headers[name] for name in asked if name in headers}
+    if edge.kind == "varnish":
+        found["x-varnish"] = " ".join(headers.get("x-varnish", "").rpartition(",")[2].split()[1:])
+    return found
+
+
+def _born(edge: Edge, heard: Heard) -> datetime | None:
     """When the copy was fetched, by its Age."""
-    kept = age(heard.answer.headers)
+    kept = age(edge.kind, heard.answer.headers)
     return None if kept is None else heard.at - timedelta(seconds=kept)
 
 
-def _date(headers: Mapping[str, str]) -> float:
+def began(edge: Edge, heard: Heard) -> datetime | None:
+    """The same, or else by the origin's Date, which caches give on (RFC 9110, 6.6.1); nginx tells its own."""
+    born, date = _born(edge, heard), heard.answer.headers.get("date", "")
+    if born or edge.kind == "nginx":
+        return born
     try:
-        return parsedate_to_datetime(headers["date"]).timestamp()
+        return parsedate_to_datetime(date).astimezone(UTC)
     except ValueError:
-        return 0.0
+        return None
 
 
 def _admits_staleness(headers: Mapping[str, str]) -> bool:

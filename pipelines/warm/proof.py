@@ -15,23 +15,22 @@ from hashlib import sha256
 from random import Random
 
 from pipelines.warm.budget import ESSENTIAL
-from pipelines.warm.judge import Fault, FaultKind, Rule, same_copy
+from pipelines.warm.judge import Fault, FaultKind, Rule, needs_time, same_copy
 from pipelines.warm.players import ANDROID, APPLE, BROWSER, PLAYERS, Headers, asked_by, is_text, stranger
 from pipelines.warm.sweep import Ask, Asker, Heard
 from pipelines.warm.tiers import Ranked
-from pipelines.warm.verdict import age, cache_name, freshness
+from pipelines.warm.verdict import cache_name, freshness
 
 #: Objects in the trials: one of every five hundred, but no fewer and no more than these.
 TRIED = (4, 8)
 #: Objects of the beginning, and of all, that are asked for once more at the end.
 AGAIN = 64
-#: Seconds after which a copy's Age must have grown: it is told in whole seconds.
+#: Seconds after which the Age of one copy has grown, and another's Date is another: they are told in whole seconds.
 GROWN = 2.5
 #: Texts by which the other players are behind the first.
 BEHIND = 16
 
 Faults = dict[int, Fault]
-Tokens = Sequence[str]
 
 
 @dataclass(slots=True)
@@ -52,20 +51,22 @@ class Prover:
     rule: Rule
     ranked: Sequence[Ranked]
     asker: Asker
-    #: Path prefixes, the first of which warmed; (`""`,) without tokens.
-    tokens: Tokens
     random: Random
+    #: Objects that were found lacking, whatever became of them.
+    lacking: set[int] = field(default_factory=set)
 
     def trials(self, tick: Callable[[], None]) -> Faults:
         """Objects that come cold as soon as one thing is different: how the edge's cache key is wrong."""
         for index in self._tried():
             tick()
             if self._asked(index, BROWSER) is not None:
+                self.lacking.add(index)
                 continue  # gone, or never kept: that is for the proof to find
-            for kind, headers, token in self._others(index):
-                fault = self._asked(index, headers, token)
+            for kind, headers, viewer in self._others(index):
+                fault = self._asked(index, headers, viewer)
                 # Only if nothing else has changed meanwhile.
                 if fault and fault.kind == "cold" and self._asked(index, BROWSER) is None:
+                    self.lacking.add(index)
                     return {index: Fault(kind=kind, detail=_difference(kind, headers))}
         return {}
 
@@ -81,6 +82,7 @@ class Prover:
             fault = self.rule.fault(heard, kept_since=kept_since)
             if fault:
                 worst[index] = fault
+                self.lacking.add(index)
             open_asks[index] = open_asks.get(index, self._count(index)) - 1
             if not open_asks[index]:
                 del open_asks[index]
@@ -94,7 +96,7 @@ class Prover:
         faults = {index: fault for index, heard in first.items() if (fault := self.rule.fault(heard))}
         gone = {index: _evicted(fault) for index, fault in faults.items()}
         few = [index for index in some if index not in gone][: TRIED[1]]
-        if any(age(first[index].answer.headers) is not None for index in few):
+        if any(needs_time(self.rule.edge, first[index]) for index in few):
             self.asker.pause(GROWN)
         seconds = self.asker.each([self._plain(index) for index in few], tick)
         same = {heard.ask.index: same_copy(self.rule.edge, first[heard.ask.index], heard) for heard in seconds}
@@ -103,6 +105,7 @@ class Prover:
         if 2 * len(others) <= len(told):
             others = []  # machines of one PoP may each have fetched a copy; one that lies does so every time
         new = {index: Fault(kind="refetched", detail="another copy") for index in others}
+        self.lacking.update(gone, new)
         return {**gone, **new}, (not others) if told else None
 
     def cause(self, index: int, fault: Fault) -> Fault:
@@ -131,15 +134,16 @@ class Prover:
         draw = int(sha256(one.item.key.encode()).hexdigest()[:8], 16) / 0x1_0000_0000
         return draw < self.rule.edge.sample
 
-    def _others(self, index: int) -> Iterator[tuple[FaultKind, Headers, str]]:
+    def _others(self, index: int) -> Iterator[tuple[FaultKind, Headers, int]]:
+        """Each with one thing different from the first viewer's request, who warmed."""
         item = self.ranked[index].item
-        for token in self.tokens[1:]:
-            yield "tokens", BROWSER, token
-        yield "varies", stranger(self.random.getrandbits(48)), self.tokens[0]
+        for viewer in range(1, self.asker.viewers):
+            yield "tokens", BROWSER, viewer
+        yield "varies", stranger(self.random.getrandbits(48)), 0
         if not is_text(item):
-            yield "varies", asked_by(APPLE, item), self.tokens[0]
-            yield "varies", asked_by(ANDROID, item), self.tokens[0]
-            yield "varies", {**BROWSER, "Range": "bytes=0-1023"}, self.tokens[0]
+            yield "varies", asked_by(APPLE, item), 0
+            yield "varies", asked_by(ANDROID, item), 0
+            yield "varies", {**BROWSER, "Range": "bytes=0-1023"}, 0
 
     def _count(self, index: int) -> int:
         return len(PLAYERS) if is_text(self.ranked[index].item) else 1
@@ -147,22 +151,20 @@ class Prover:
     def _asks(self, index: int, turn: int) -> Iterator[Ask]:
         item = self.ranked[index].item
         players = PLAYERS if is_text(item) else (PLAYERS[1 + (index + turn) % (len(PLAYERS) - 1)],)
-        others = self.tokens[1:] or self.tokens
-        below = others[(index + turn) % len(others)]
+        others = range(1, self.asker.viewers) or range(1)
+        viewer = others[(index + turn) % len(others)]
         for player in players:
-            yield Ask(index=index, item=item, headers=asked_by(player, item), below=below, hashed=True)
+            yield Ask(index=index, item=item, headers=asked_by(player, item), viewer=viewer, hashed=True)
 
     def _plain(self, index: int) -> Ask:
-        return Ask(index=index, item=self.ranked[index].item, headers=BROWSER, below=self.tokens[0])
+        return Ask(index=index, item=self.ranked[index].item, headers=BROWSER)
 
-    def _asked(self, index: int, headers: Headers, token: str = "") -> Fault | None:
+    def _asked(self, index: int, headers: Headers, viewer: int = 0) -> Fault | None:
         item = self.ranked[index].item
-        return self.rule.fault(
-            self.asker.one(Ask(index=index, item=item, headers=headers, below=token or self.tokens[0]))
-        )
+        return self.rule.fault(self.asker.one(Ask(index=index, item=item, headers=headers, viewer=viewer)))
 
 
-def warming(ranked: Mapping[int, Ranked], token: str) -> Iterator[Ask]:
+def warming(ranked: Mapping[int, Ranked]) -> Iterator[Ask]:
     """
     The requests that warm: media as the first player asks, text as every one does.
 
@@ -170,26 +172,26 @@ def warming(ranked: Mapping[int, Ranked], token: str) -> Iterator[Ask]:
     """
     later: deque[int] = deque()
     for index, one in ranked.items():
-        yield _as(BROWSER, index, one, token)
+        yield _as(BROWSER, index, one)
         if is_text(one.item):
             later.append(index)
         while len(later) > BEHIND:
-            yield from _by_others(later.popleft(), ranked, token)
+            yield from _by_others(later.popleft(), ranked)
     for index in later:
-        yield from _by_others(index, ranked, token)
+        yield from _by_others(index, ranked)
 
 
-def _by_others(index: int, ranked: Mapping[int, Ranked], token: str) -> Iterator[Ask]:
-    return (_as(player, index, ranked[index], token) for player in PLAYERS[1:])
+def _by_others(index: int, ranked: Mapping[int, Ranked]) -> Iterator[Ask]:
+    return (_as(player, index, ranked[index]) for player in PLAYERS[1:])
 
 
-def _as(player: Headers, index: int, one: Ranked, token: str) -> Ask:
-    return Ask(index=index, item=one.item, headers=asked_by(player, one.item), below=token)
+def _as(player: Headers, index: int, one: Ranked) -> Ask:
+    return Ask(index=index, item=one.item, headers=asked_by(player, one.item))
 
 
 def note(seen: Seen, heard: Heard, rule: Rule, proved_at: datetime) -> None:
     """Keep what one hit says about freshness and place."""
-    left = freshness(heard.answer.headers, heard.at)
+    left = freshness(rule.edge.kind, heard.answer.headers, heard.at)
     if left is not None:
         left -= (proved_at - heard.at.astimezone(UTC)).total_seconds()
         seen.freshness = left if seen.freshness is None else min(seen.freshness, left)

@@ -21,6 +21,7 @@ from pipelines.tools.edge import Answer, EdgeClient
 from pipelines.version import Item
 from pipelines.warm.edges import Edge, secrets
 from pipelines.warm.pace import Pace, Together
+from pipelines.warm.passes import passes
 from pipelines.warm.verdict import ASKING
 
 #: Statuses by which an edge says that it has enough.
@@ -39,8 +40,8 @@ class Ask:
     index: int
     item: Item
     headers: Mapping[str, str]
-    #: Path prefix with a token, ending in "/"; empty without one.
-    below: str = ""
+    #: Whose token it carries, if the edge wants one.
+    viewer: int = 0
     hashed: bool = False
 
 
@@ -61,6 +62,7 @@ class Asker(ExitStack):
         super().__init__()
         self._edge = edge
         self._extra = {**ASKING.get(edge.kind, {}), **({"Referer": secrets(edge, edge.door)[0]} if edge.door else {})}
+        self._passes = passes(edge)
         self._over = threading.Event()
         together = self.enter_context(Together(edge.total, folder))
         self.pace = Pace(edge.capacity, together, clock=time.monotonic, wait=self._wait)
@@ -69,6 +71,11 @@ class Asker(ExitStack):
         client = EdgeClient(edge.name, edge.url, address=edge.address, ca=edge.ca, came=self.pace.came)
         self._client = self.enter_context(client)
         self.callback(self._over.set)
+
+    @property
+    def viewers(self) -> int:
+        """How many viewers with tokens of their own there are; 1 where none are wanted."""
+        return self._passes.viewers
 
     def each(self, asks: Iterable[Ask], tick: Callable[[], None]) -> Iterator[Heard]:
         """
@@ -142,7 +149,8 @@ class Asker(ExitStack):
         while True:
             asked = self.pace.before()
             try:
-                answer = self._client.fetch(ask.item.key, headers, below=ask.below, hashed=ask.hashed)
+                below = self._passes.prefix(ask.viewer)
+                answer = self._client.fetch(ask.item.key, headers, below=below, hashed=ask.hashed)
             except EdgeError:
                 breaks += 1
                 if breaks == MOST_BREAKS or self._over.is_set():

@@ -137,13 +137,13 @@ NAMING: Mapping[Kind, Callable[[Headers], str]] = MappingProxyType(
 )
 
 
-def age(headers: Headers) -> int | None:
-    """Seconds that the copy has been kept, by the cache's own word."""
-    said = headers.get("age", "").partition(",")[0].strip()
+def age(kind: Kind, headers: Headers) -> int | None:
+    """Seconds that the copy has been kept, by the cache's own word; nginx only repeats what another cache told it."""
+    said = "" if kind == "nginx" else headers.get("age", "").partition(",")[0].strip()
     return int(said) if re.fullmatch(r"[0-9]{1,10}", said) else None
 
 
-def freshness(headers: Headers, now: datetime) -> float | None:
+def freshness(kind: Kind, headers: Headers, now: datetime) -> float | None:
     """
     Seconds for which the copy may still be served without asking; None when nothing says so.
 
@@ -156,7 +156,7 @@ def freshness(headers: Headers, now: datetime) -> float | None:
     lifetime = directives.get("s-maxage", directives.get("max-age", ""))
     if not re.fullmatch(r"[0-9]{1,10}", lifetime):
         return None
-    kept = age(headers)
+    kept = age(kind, headers)
     return int(lifetime) - (kept if kept is not None else _since(headers.get("last-modified", ""), now))
 
 

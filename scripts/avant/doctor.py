@@ -15,6 +15,7 @@ from pipelines.tools import ffmpeg, ffprobe, mediainfo, packager
 from pipelines.tools.edge import EdgeClient
 from pipelines.tools.s3 import Store
 from pipelines.warm import Edge
+from pipelines.warm.passes import passes
 from scripts.avant import console
 from scripts.avant.console import AsJson, print_table, size
 from scripts.avant.run import EdgeList
@@ -191,6 +192,7 @@ def _edges(settings: Settings, edges: EdgeList) -> Answers:
 
 
 def _edge(edge: Edge) -> Answers:
+    passes(edge)  # whether what it names can be read
     with EdgeClient(edge.name, edge.url, address=edge.address, ca=edge.ca) as client:
         answer = client.fetch("e/")
     if answer.status >= 500:

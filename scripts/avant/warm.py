@@ -13,7 +13,7 @@ import typer
 from pipelines.errors import ConfigurationError, EdgeError
 from pipelines.warm import WarmJob, prove
 from pipelines.warm.budget import Fitted
-from pipelines.warm.evidence import Evidence, same_cache
+from pipelines.warm.evidence import Checked, same_cache
 from pipelines.warm.job import budget, ranking
 from pipelines.warm.tiers import by_tier
 from pipelines.wire import to_data
@@ -48,36 +48,39 @@ def prove_again(episode: Episode, edges: EdgeList = None, as_json: AsJson = Fals
     """Ask the edges once more; only what was lost is warmed again. Ends with 69 if an edge is not warm."""
     with _jobs(episode, edges) as (jobs, workspace):
         found = list(_proofs(jobs, workspace, quiet=as_json))
-    _refuse_one_for_two(found)
     if as_json:
-        console.print_json({"episode": episode, "edges": [to_data(each) for each in found]})
-        return
-    print_table(
-        ("edge", "objects>", "hits>", "size>", "fresh h>", "one copy"),
-        (
-            (
-                each.edge,
-                str(each.objects),
-                str(each.hits),
-                size(each.bytes),
-                "" if each.freshness is None else f"{each.freshness / 3600:.0f}",
-                {True: "yes", False: "no", None: "not told"}[each.same_copy],
-            )
-            for each in found
-        ),
-    )
+        told = [to_data(each) for each in found]
+        console.print_json({"episode": episode, "ok": all(each.ok for each in found), "edges": told})
+    else:
+        print_table(
+            ("edge", "warm", "objects>", "asked>", "hits>", "lost>", "fresh h>", "one copy"), map(_found, found)
+        )
+    _refuse(found)
 
 
-def _proofs(jobs: list[WarmJob], workspace: Workspace, *, quiet: bool) -> Iterator[Evidence]:
+def _found(each: Checked) -> tuple[str, ...]:
+    proof = each.evidence
+    counts = (str(count) for count in (each.objects, each.asked, each.hits, each.lost))
+    if not proof:
+        return (each.edge, "NO", *counts, "", "")
+    fresh = "" if proof.freshness is None else f"{proof.freshness / 3600:.0f}"
+    return (each.edge, "yes", *counts, fresh, {True: "yes", False: "no", None: "not told"}[proof.same_copy])
+
+
+def _proofs(jobs: list[WarmJob], workspace: Workspace, *, quiet: bool) -> Iterator[Checked]:
     for job in jobs:
         if not quiet:
             say(f"{job.edge.name}: asking")
         yield prove(job, workspace)
 
 
-def _refuse_one_for_two(found: Sequence[Evidence]) -> None:
-    """Raise `EdgeError` if one cache answered for two edges: the other was not asked at all."""
-    for one, other in combinations(found, 2):
+def _refuse(found: Sequence[Checked]) -> None:
+    """Raise `EdgeError` if an edge is not warm, or one cache answered for two: the other was not asked at all."""
+    cold = [each for each in found if not each.ok]
+    if cold:
+        more = f" {len(cold)} of {len(found)} edges are not warm." if len(cold) > 1 else ""
+        raise EdgeError(f"{cold[0].said}{more}")
+    for one, other in combinations([each.evidence for each in found if each.evidence], 2):
         if same_cache(one, other):
             raise EdgeError(
                 f"Edges {one.edge} and {other.edge} are one cache ({', '.join(one.pops)}): only one of them is proved.",
@@ -119,13 +122,19 @@ def _planned(overview: Overview, edges: Path | None) -> list[WarmJob]:
 def _workspace(farm: Farm, overview: Overview, scratch: Path) -> Workspace:
     wanted = [overview.plan.version, *(track.digest for track in overview.plan.tracks)]
     made = farm.ledger.artifacts(wanted)
+    proved = farm.ledger.artifacts(overview.plan.warmth.values())
     if len(made) < len(set(wanted)):
         raise EdgeError(
             f"`{overview.plan.episode}` is not whole yet: {len(made)} of {len(set(wanted))} parts are published.",
             hint="Wait until `avant status` says so; sizes are known only then.",
         )
     return Workspace(
-        scratch=scratch, store=farm.store, names=farm.names, attempt="", inputs=made, watch=lambda _share: None
+        scratch=scratch,
+        store=farm.store,
+        names=farm.names,
+        attempt="",
+        inputs=proved | made,
+        watch=lambda _share: None,
     )
 
 

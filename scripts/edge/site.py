@@ -128,6 +128,7 @@ class Site:
             "tokens": self.token_key is not None,
             "open": self.token_key is None,
             "shielded": self.origins[0].bucket is None,
+            "stored": self.origins[0].bucket is not None,
             "second": len(self.origins) > 1,
             "player": self.player,
         }

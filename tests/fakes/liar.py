@@ -65,7 +65,7 @@ class Liar:
             token, path = target[3:].split("/", 1) if target.startswith("/k/") else ("", target[1:])
             self.asked[path] += 1
             if path in self.missing:
-                return 404, {"X-Cache-Status": "HIT"}, b""
+                return 404, {"Cache-Status": f"{self.name}; hit", "X-Cache-Status": "HIT"}, b""
             return self._given(path, self.key(path, token, headers))
 
     def _given(self, path: str, key: object) -> tuple[int, dict[str, str], bytes]:
@@ -79,6 +79,7 @@ class Liar:
         if key in self.copies:
             self.copies.move_to_end(key)
         told = {
+            "Cache-Status": f"{self.name}; {'hit' if hit else 'fwd=uri-miss'}",
             "X-Cache-Status": ("STALE" if path in self.stale else "HIT") if hit else "MISS",
             "X-Served-By": self.name,
             "Cache-Control": YEAR,

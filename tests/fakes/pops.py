@@ -50,6 +50,18 @@ POP = """
 """
 
 
+CARELESS = """
+    server {{
+        listen 127.0.0.1:{port};
+        add_header X-Cache-Status HIT always;
+        location / {{
+            proxy_set_header Referer "{secret}";
+            proxy_pass {origin};
+        }}
+    }}
+"""
+
+
 def free_ports(count: int) -> list[int]:
     """Ports that nobody has, all different."""
     with ExitStack() as stack:
@@ -73,6 +85,18 @@ def nginx_pops(folder: Path, shield: Edge, count: int) -> Iterator[list[Edge]]:
             Edge(name=f"pop-{n}", url=f"http://127.0.0.1:{port}", shield=shield.name, pop=f"pop-{n}")
             for n, port in enumerate(ports)
         ]
+
+
+@contextmanager
+def careless(folder: Path, origin: str, secret: str) -> Iterator[Edge]:
+    """An nginx that keeps nothing and calls everything a hit."""
+    folder.mkdir()
+    (port,) = free_ports(1)
+    config = folder / "nginx.conf"
+    server = CARELESS.format(port=port, origin=origin if origin.count("/") == 2 else f"{origin}/", secret=secret)
+    config.write_text(HEAD.format(folder=folder) + server + "}\n")
+    with ran(["nginx", "-p", str(folder), "-c", str(config)], folder / "log", port):
+        yield Edge(name="careless", url=f"http://127.0.0.1:{port}")
 
 
 @contextmanager

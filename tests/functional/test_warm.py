@@ -10,11 +10,13 @@ import pytest
 
 from pipelines.artifact import Artifact
 from pipelines.errors import ConfigurationError, EdgeError, Interrupted
+from pipelines.tokens import Tokens
 from pipelines.warm import Edge, Evidence, WarmJob, evidence, make, prove
 from pipelines.warm.evidence import same_cache
 from pipelines.wire import from_data
 from pipelines.workspace import Workspace
 from tests.fakes import warming
+from tests.fakes.edges import KEY
 from tests.fakes.liar import Liar, standing
 from tests.fakes.sites import Ask, Site
 from tests.fakes.warming import bodies, job, listed
@@ -28,7 +30,7 @@ def published(site: Site, tmp_path: Path) -> Workspace:
 
 
 def at(liar: Liar, **more: Any) -> Edge:
-    return Edge(name="paris", url=liar.url, **more)
+    return Edge(name="paris", kind="rfc9211", url=liar.url, **more)
 
 
 def test_a_version_is_warm_and_proved(site: Site, published: Workspace, ask: Ask) -> None:
@@ -93,6 +95,34 @@ def test_tokens_are_used_and_make_no_difference(published: Workspace, tmp_path: 
         (warmth,) = make(job(published, at(edge, tokens=tmp_path / "tokens")), published)
     assert seen == {"one", "two"}
     assert warmth.facts["hits"] == edge.fetched.total() == len(edge.bodies)
+
+
+def test_tokens_are_made_with_the_edges_key(published: Workspace, tmp_path: Path) -> None:
+    """As the edge itself would make them, two, good for minutes, and no viewer's."""
+    (tmp_path / "key").write_text(f"{KEY}\n")
+    seen: set[str] = set()
+
+    def key(path: str, token: str, _headers: Any) -> object:
+        seen.add(token)
+        return path
+
+    begun = datetime.now(UTC)
+    with standing(Liar(bodies=bodies(published), key=key, tells_age=False)) as edge:
+        (warmth,) = make(job(published, at(edge, token_key=tmp_path / "key")), published)
+    assert warmth.facts["hits"] == edge.fetched.total() == len(edge.bodies)
+    ends = {datetime.fromtimestamp(int(token.split("~")[1]), UTC) for token in seen}
+    assert seen == {Tokens(key=KEY).token("avant-warming", until) for until in ends}
+    assert len(seen) >= 2
+    assert timedelta(seconds=299) < min(ends) - begun < timedelta(seconds=600)
+
+
+def test_a_key_must_be_one(published: Workspace, tmp_path: Path) -> None:
+    """A file with something else is refused before anything is asked, and not shown."""
+    (tmp_path / "key").write_text(f"{KEY}\nand-more\n")
+    asked = job(published, Edge(name="paris", url="http://127.0.0.1:9", token_key=tmp_path / "key"))
+    with pytest.raises(ConfigurationError) as refused:
+        make(asked, published)
+    assert KEY not in refused.value.message + refused.value.hint
 
 
 def test_a_single_token_proves_nothing(published: Workspace, tmp_path: Path) -> None:
@@ -194,13 +224,52 @@ def test_only_what_was_lost_is_warmed_again(published: Workspace) -> None:
         asked = job(published, at(edge))
         make(asked, published)
         edge.fetched.clear()
-        assert prove(asked, published).hits == len(edge.bodies)
+        found = prove(asked, published)
+        assert (found.ok, found.hits, found.lost, found.first_lost) == (True, len(edge.bodies), 0, ())
         assert edge.fetched.total() == 0
         gone = sorted(edge.bodies)[5:8]
         for path in gone:
             del edge.copies[path]
-        assert prove(asked, published).hits == len(edge.bodies)
-        assert sorted(edge.fetched) == gone
+        again = prove(asked, published)
+        assert (again.ok, again.hits, sorted(again.first_lost)) == (True, len(edge.bodies), gone)
+        assert "3 had been lost" in again.said
+        assert edge.fetched == dict.fromkeys(gone, 1)
+
+
+def test_a_later_proof_is_of_what_was_warm(site: Site, tmp_path: Path) -> None:
+    """What a quota or the time left cold then is not asked for now; less time than then leaves nothing out."""
+    published = warming.published(site.store, site.names, tmp_path, segments=40)
+    with standing(Liar(bodies=bodies(published), tells_age=False)) as edge:
+        # Two passes over the beginning, which is 40 objects, and two segments more.
+        asked = job(published, at(edge, capacity={"daily_requests": 84}))
+        (warmth,) = make(asked, published)
+        edge.asked.clear()
+        known = replace(published, inputs={**published.inputs, asked.digest: warmth})
+        slow = job(published, at(edge, capacity={"requests_per_second": 1000.0}))
+        found = prove(replace(slow, release=datetime.now(UTC) + timedelta(milliseconds=1)), known)
+    assert (found.ok, found.objects, found.lost) == (True, warmth.facts["objects"], 0)
+    assert found.objects == len(edge.asked) == len(edge.bodies) - 2
+
+
+def test_a_proof_that_fails_is_told_in_full(published: Workspace) -> None:
+    """Which edge, when, how much is cold and what comes first: a value to be kept, whatever was found."""
+    with standing(Liar(bodies=bodies(published), room=0)) as edge:
+        begun = datetime.now(UTC)
+        found = prove(job(published, at(edge)), published)
+    assert begun <= found.checked_at <= datetime.now(UTC)
+    assert (found.edge, found.ok, found.evidence, found.hits) == ("paris", False, None, 0)
+    assert found.said.startswith("Edge paris")
+    assert "did not come from its cache" in found.said
+    assert found.lost == found.asked == len(edge.bodies)
+    assert found.first_lost[0].startswith("v/")
+    assert len(found.first_lost) == 10
+
+
+def test_an_edge_that_is_down_is_no_error_of_a_proof(published: Workspace, unused_port: int) -> None:
+    """It is what the proof has found."""
+    found = prove(job(published, Edge(name="paris", url=f"http://127.0.0.1:{unused_port}")), published)
+    assert not found.ok
+    assert "does not answer" in found.said
 
 
 def test_nothing_is_asked_that_is_not_published(published: Workspace) -> None:

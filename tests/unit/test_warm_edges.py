@@ -74,6 +74,7 @@ def test_what_an_edge_may_be_asked_is_no_part_of_what_is_proved() -> None:
         ('shield = "frq"', 'shield = "fra"', "did you mean `fra`", "Correct"),
         ('name = "cdg"\nrole = "shield"', 'name = "cdg"', "can't stand behind another", "Correct"),
         ('name = "cdg"', 'name = "fra"', "two edges are called `cdg`", "Correct"),
+        ('token_key = "key"\ntokens =', "tokens =", "`cdg` has both `token_key` and `tokens`", "Correct"),
         ('"192.0.2.7"', '"192.0.2.7:443"', "`edges[1].address`", "Correct"),
         ('"https://user:secret@media"', '"https://media.example.net"', "`edges[1].url`", "Correct"),
     ],

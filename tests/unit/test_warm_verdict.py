@@ -140,4 +140,4 @@ def test_a_cache_is_known_by_the_name_it_gives(kind: Kind, headers: dict[str, st
 )
 def test_freshness_is_what_is_left_of_a_lifetime(headers: dict[str, str], left: float | None) -> None:
     """max-age less Age; without an Age, the copy may be as old as the object."""
-    assert freshness(headers, NOON) == left
+    assert freshness("rfc9211", headers, NOON) == left

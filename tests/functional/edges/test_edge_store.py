@@ -14,7 +14,16 @@ from tests.fakes.sites import Ask
 from workers import services
 
 BODY = bytes(range(256)) * 400
-OURS = {"cache-control", "cache-status", "content-length", "content-type", "date", "etag", "last-modified"}
+OURS = {
+    "avant-copy",
+    "cache-control",
+    "cache-status",
+    "content-length",
+    "content-type",
+    "date",
+    "etag",
+    "last-modified",
+}
 #: What a server itself says.
 OWN = {
     "nginx": {"accept-ranges", "connection", "server", "x-cache-status", "x-content-type-options"},
