@@ -3,9 +3,9 @@ Warming: segment-sized objects from an nginx on the same machine, one process of
 
     python -m benchmarks.warm [--objects 10000] [--size 1500000] [--rounds 5] [--quick] [--json]
 
-Bits per second of processor time, ours alone: what a core of a farm warms. Beside it, in turn, urllib3 reading the same
-answers in blocks, and `wrk` (Debian's package; one thread, as many connections) that walks the same list for some
-seconds. Every object has its own name; nginx sends one file for all.
+Bits per second of processor time, ours alone: what a core of a farm warms. Beside it, in turn, `wrk` (Debian's package;
+one thread, as many connections), which walks the same list for some seconds. Every object has its own name; nginx sends
+one file for all.
 """
 
 import argparse
@@ -22,8 +22,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
-
-import urllib3
 
 from benchmarks.bars import Bar, Figure, Results, parser, say
 from benchmarks.measure import run
@@ -83,7 +81,6 @@ def main() -> None:
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--client", help=argparse.SUPPRESS)  # this very program, as the process that is measured
     options.add_argument("--ca", type=Path, help=argparse.SUPPRESS)
-    options.add_argument("--reader", choices=("ours", "urllib3"), default="ours", help=argparse.SUPPRESS)
     asked = options.parse_args()
     if asked.client:
         client(asked)
@@ -101,20 +98,17 @@ def main() -> None:
 
 
 def measured(results: Results, url: str, folder: Path, *, objects: int, rounds: int) -> None:
-    """Our reader, urllib3's and wrk, in turn."""
+    """Ours, and wrk if it is there, in turn."""
     scheme = url.partition(":")[0]
-    sides: dict[str, list[dict[str, float]]] = {name: [] for name in ("ours", "urllib3", *(["wrk"] if WRK else []))}
+    ours, theirs = [], []
     for number in range(rounds):
-        for name, found in sides.items():
-            found.append(walked(url, folder, objects) if name == "wrk" else timed(url, folder, objects, name))
-        said = ", ".join(f"{name} {found[-1]['core']:.1f}" for name, found in sides.items())
+        ours.append(timed(url, folder, objects))
+        theirs += [walked(url, folder, objects)] if WRK else []
+        said = f"{ours[-1]['core']:.1f}" + (f", wrk {theirs[-1]['core']:.1f}" if theirs else "")
         say(f"{scheme}, round {number + 1} of {rounds}, Gb/s a core: {said}")
-    ours = sides.pop("ours")
-    for peer, theirs in sides.items():
-        for what, unit in (("core", "Gb/s per core second"), ("wall", "Gb/s of wall time")):
-            both = [tuple(one[what] for one in side) for side in (ours, theirs)]
-            name = f"{scheme}: {unit}"
-            results.figures.append(Figure(name=name, unit="", ours=both[0], peer=both[1], peer_name=peer))
+    for what, unit in (("core", "Gb/s per core second"), ("wall", "Gb/s of wall time")) if theirs else ():
+        both = [tuple(one[what] for one in side) for side in (ours, theirs)]
+        results.figures.append(Figure(name=f"{scheme}: {unit}", unit="", ours=both[0], peer=both[1], peer_name="wrk"))
     cores = [one["core"] for one in ours]
     core, spread = median(cores), (max(cores) - min(cores)) / 2
     bar = Bar(name=f"{scheme}: Gb/s per core, at least", measured=core, limit=LIMIT, holds=core - spread >= LIMIT)
@@ -122,7 +116,7 @@ def measured(results: Results, url: str, folder: Path, *, objects: int, rounds: 
 
 
 def memory(results: Results, url: str, folder: Path, objects: int) -> str:
-    few, many = (timed(url, folder, count, "ours")["memory"] for count in (objects // 10, objects))
+    few, many = (timed(url, folder, count)["memory"] for count in (objects // 10, objects))
     grown = many - few
     results.bars.append(Bar(name="memory grown, bytes, at most", measured=grown, limit=GROWTH, holds=grown <= GROWTH))
     return f"{few / 1e6:.1f} MB after {objects // 10} objects, {many / 1e6:.1f} MB after {objects}"
@@ -143,12 +137,12 @@ def walked(url: str, folder: Path, objects: int) -> dict[str, float]:
     return {"core": size / cpu, "wall": size / wall}
 
 
-def timed(url: str, folder: Path, objects: int, reader: str) -> dict[str, float]:
+def timed(url: str, folder: Path, objects: int) -> dict[str, float]:
     """One process of ours on the whole list."""
     said = run(
         [
             *(sys.executable, "-m", "benchmarks.warm", "--client", url, "--ca", str(folder / "cert.pem")),
-            *("--objects", str(objects), "--reader", reader),
+            *("--objects", str(objects)),
         ]
     )[3]
     told: dict[str, float] = json.loads(said)
@@ -159,31 +153,20 @@ def client(asked: argparse.Namespace) -> None:
     """The process that is measured; what it found as JSON."""
     keys = [f"t/a/{number:05d}.m4s" for number in range(asked.objects)]
     usage, began = resource.getrusage(resource.RUSAGE_SELF), time.monotonic()
-    size = (ours if asked.reader == "ours" else by_urllib3)(asked.client, asked.ca, keys)
+    size = warmed(asked.client, asked.ca, keys)
     wall, now = time.monotonic() - began, resource.getrusage(resource.RUSAGE_SELF)
     cpu = now.ru_utime + now.ru_stime - usage.ru_utime - usage.ru_stime
     told = {"core": 8 * size / cpu / 1e9, "wall": 8 * size / wall / 1e9, "memory": now.ru_maxrss * 1024}
     sys.stdout.write(json.dumps(told))
 
 
-def ours(url: str, ca: Path, keys: list[str]) -> int:
+def warmed(url: str, ca: Path, keys: list[str]) -> int:
     """What warming does with its list: bytes that came."""
     edge = Edge(name="bench", url=url, ca=ca, capacity=Capacity(connections=CONNECTIONS))
     items = (Item(key=key, size=0, sha256="") for key in keys)
     asks = (Ask(index=n, item=item, headers=BROWSER) for n, item in enumerate(items))
     with Asker(edge) as asker:
         return sum(heard.answer.sent for heard in asker.each(asks, lambda: None))
-
-
-def by_urllib3(url: str, ca: Path, keys: list[str]) -> int:
-    """One connection, as a pool of threads would each have: bytes that came."""
-    size = 0
-    with urllib3.PoolManager(maxsize=1, ca_certs=str(ca)) as pool:
-        for key in keys:
-            answer = pool.request("GET", f"{url}/{key}", headers=dict(BROWSER), preload_content=False)
-            size += sum(len(block) for block in answer.stream(256 << 10))
-            answer.release_conn()
-    return size
 
 
 @contextmanager

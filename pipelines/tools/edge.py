@@ -8,16 +8,20 @@ import ssl
 import threading
 import time
 import zlib
-from collections import deque
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType, TracebackType
+from typing import Any
 from urllib.parse import quote, urlsplit
 
+from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool, Timeout
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError, IncompleteRead, ProtocolError
+
 from pipelines.errors import ConfigurationError, EdgeError
-from pipelines.tools.http1 import Head, ProtocolError, UnansweredError, Wire
 
 #: What browsers send for segments and playlists alike; an edge that keeps one copy per encoding must warm theirs.
 PLAYER: Mapping[str, str] = MappingProxyType({"Accept": "*/*", "Accept-Encoding": "gzip, deflate, br"})
@@ -26,6 +30,10 @@ PLAYER: Mapping[str, str] = MappingProxyType({"Accept": "*/*", "Accept-Encoding"
 CONNECT, SILENCE = 5.0, 75.0
 #: Seconds for a whole answer: 100 MB at 3 Mb/s. One that drips would hold a connection all night.
 WHOLE = 300.0
+#: Bytes read at a time: TLS comes in records of 16 KiB, and Python for each takes half as much processor time again.
+BLOCK = 256 << 10
+#: Connections that are kept: as many as an edge's `capacity` may name.
+MOST = 256
 #: Bytes that a compressed piece is undone to at a time, and at most in all: playlists are text, of a few megabytes.
 UNDONE_BLOCK = 256 << 10
 MOST_UNDONE = 64 << 20
@@ -65,18 +73,17 @@ class EdgeClient(AbstractContextManager["EdgeClient"]):
         against `url`. `came` hears of bytes as they come, and may hold us back. Raises `ConfigurationError`.
         """
         parts = urlsplit(url)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
         self.name = name
         self.url = url.rstrip("/")
         self._host = parts.netloc
-        self._server = parts.hostname or ""
-        self._where = _split(address) if address else (self._server, port)
-        self._tls = _trusting(ca) if parts.scheme == "https" else None
         self._came = came
-        self._idle: deque[Wire] = deque()
-        self._open: set[Wire] = set()
-        self._over = False
-        self._lock = threading.Lock()
+        self._wires: list[_Wire] = []
+        self._pool = _pool(
+            parts.scheme, parts.hostname or "", _split(address) if address else parts.port, ca, self._wires
+        )
+        self._over = threading.Event()
+        self._watch = threading.Thread(target=self._end_what_drips, name="edge", daemon=True)
+        self._watch.start()
 
     def fetch(self, key: str, headers: Mapping[str, str] = PLAYER, *, below: str = "", hashed: bool = False) -> Answer:
         """
@@ -86,16 +93,18 @@ class EdgeClient(AbstractContextManager["EdgeClient"]):
         begun = time.monotonic()
         path = f"/{below}{quote(key)}"
         try:
-            wire, head = self._asked(path, headers)
-            body = self._read(wire, head, hashed=hashed)
-        except (OSError, ProtocolError) as error:
+            answer = self._asked(path, {"Host": self._host, **headers})
+            body = self._read(answer, hashed=hashed)
+            if self._over.is_set() or time.monotonic() > begun + WHOLE:
+                raise TimeoutError  # what we cut off ourselves may look whole
+        except (OSError, HTTPError) as error:
             raise EdgeError(
                 f"Edge {self.name} ({self.url}) does not answer: {_cause(error)} for {key}.",
                 hint="See whether it is up, and whether this host reaches it.",
             ) from error
         return Answer(
-            status=head.status,
-            headers=head.headers,
+            status=answer.status,
+            headers={name.lower(): value for name, value in answer.headers.itermerged()},
             size=body.size,
             sha256=body.sha256,
             sent=body.sent,
@@ -106,67 +115,93 @@ class EdgeClient(AbstractContextManager["EdgeClient"]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Connections that other threads still read from end, and so does their reading."""
-        with self._lock:
-            self._over, left = True, set(self._open)
-        for wire in left:
-            wire.shut()
-        while self._idle:
-            self._drop(self._idle.pop())
+        self._over.set()
+        self._watch.join()
+        for wire in self._wires:
+            wire.end()
+        self._pool.close()
 
-    def _asked(self, path: str, headers: Mapping[str, str]) -> tuple[Wire, Head]:
+    def _asked(self, path: str, headers: Mapping[str, str]) -> BaseHTTPResponse:
         """An answer's beginning. A connection that the edge had closed unseen is opened again, once."""
-        kept = True
-        while True:
-            try:
-                wire = self._idle.pop()
-            except IndexError:
-                kept, wire = False, self._connect()
-            wire.deadline = time.monotonic() + WHOLE
-            try:
-                return wire, wire.ask(self._host, path, headers)
-            except UnansweredError:
-                self._drop(wire)
-                if not kept:
-                    raise
-            except BaseException:
-                self._drop(wire)
-                raise
-
-    def _read(self, wire: Wire, head: Head, *, hashed: bool) -> "_Body":
-        """Read to the end, so that the edge keeps the whole and the connection can be used again."""
-        body = _Body(head.headers.get("content-encoding", ""), hashed=hashed)
+        ask = partial(self._pool.urlopen, "GET", path, headers=headers, redirect=False, preload_content=False)
         try:
-            for block in wire.body(head):
+            return ask()
+        except ProtocolError as error:
+            if self._over.is_set() or not isinstance(error.args[-1], ConnectionResetError):
+                raise
+        return ask()
+
+    def _read(self, answer: BaseHTTPResponse, *, hashed: bool) -> "_Body":
+        """Read to the end, so that the edge keeps the whole and the connection can be used again."""
+        body = _Body(answer.headers.get("content-encoding", ""), hashed=hashed)
+        try:
+            while block := answer.read(BLOCK, decode_content=False):
                 body.feed(block)
                 if self._came:
                     self._came(len(block))
         except BaseException:
-            self._drop(wire)
+            answer.close()
             raise
-        if head.keep and not wire.ahead and not self._over:
-            self._idle.append(wire)
-        else:
-            self._drop(wire)
+        answer.release_conn()
         return body
 
-    def _connect(self) -> Wire:
-        connected = socket.create_connection(self._where, timeout=CONNECT)
-        try:
-            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if self._tls:
-                connected = self._tls.wrap_socket(connected, server_hostname=self._server)
-        except BaseException:
-            connected.close()
-            raise
-        wire = Wire(connected, patience=SILENCE)
-        with self._lock:
-            self._open.add(wire)
-        return wire
+    def _end_what_drips(self) -> None:
+        """urllib3 only limits silence."""
+        while not self._over.wait(1.0):
+            for wire in list(self._wires):
+                if wire.until < time.monotonic():
+                    wire.end()
 
-    def _drop(self, wire: Wire) -> None:
-        wire.close()
-        with self._lock:
-            self._open.discard(wire)
+
+class _Wire(HTTPConnection):
+    """A connection that another thread can end."""
+
+    def __init__(self, *args: Any, wires: "list[_Wire]", **more: Any) -> None:
+        super().__init__(*args, **more)
+        #: When what was asked must have come, by the monotonic clock.
+        self.until = float("inf")
+        #: urllib3 forgets its own as soon as an answer says that it is the last.
+        self._socket: socket.socket | None = None
+        wires.append(self)
+
+    def connect(self) -> None:
+        super().connect()
+        self._socket = self.sock
+
+    def request(self, *args: Any, **more: Any) -> None:
+        self.until = time.monotonic() + WHOLE
+        super().request(*args, **more)
+
+    def end(self) -> None:
+        """Have whoever reads here find an end."""
+        self.until = float("inf")
+        with suppress(OSError):  # it has ended
+            if self._socket:
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)  # TLS's own would break the reader's state
+
+
+class _SecureWire(_Wire, HTTPSConnection):
+    """The same, over TLS."""
+
+
+def _pool(
+    scheme: str, server: str, where: tuple[str, int] | int | None, ca: Path | None, wires: list[_Wire]
+) -> HTTPConnectionPool:
+    """Connections to `server`, wherever it is."""
+    kept: dict[str, Any] = {
+        "maxsize": MOST,
+        "retries": False,
+        "timeout": Timeout(connect=CONNECT, read=SILENCE),
+        "wires": wires,
+    }
+    host, port = where if isinstance(where, tuple) else (server, where)
+    if scheme == "http":
+        pool = HTTPConnectionPool(host, port, **kept)
+        pool.ConnectionCls = _Wire
+        return pool
+    secure = HTTPSConnectionPool(host, port, ssl_context=_trusting(ca), server_hostname=server, **kept)
+    secure.ConnectionCls = _SecureWire
+    return secure
 
 
 class _Body:
@@ -181,7 +216,7 @@ class _Body:
         self._undo = zlib.decompressobj(47) if coding in ("gzip", "deflate") else None
         self._hash = hashlib.sha256() if hashed and self._known else None
 
-    def feed(self, block: memoryview) -> None:
+    def feed(self, block: bytes) -> None:
         self.sent += len(block)
         if self._undo is None:
             self._plain(block)
@@ -198,13 +233,13 @@ class _Body:
     def sha256(self) -> str:
         return self._hash.hexdigest() if self._hash else ""
 
-    def _plain(self, block: memoryview | bytes) -> None:
+    def _plain(self, block: bytes) -> None:
         self._size += len(block)
         if self._hash:
             self._hash.update(block)
 
-    def _undone(self, undo: "zlib._Decompress", block: memoryview) -> None:
-        waiting: bytes | memoryview = block
+    def _undone(self, undo: "zlib._Decompress", block: bytes) -> None:
+        waiting = block
         try:
             while not undo.eof:
                 piece = undo.decompress(waiting, UNDONE_BLOCK)
@@ -236,6 +271,7 @@ def _trusting(ca: Path | None) -> ssl.SSLContext:
 
 def _cause(error: Exception) -> str:
     """What an operator can act on; never a path, which may hold a token."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is not valid ({error.verify_message.rstrip('.')})"
-    return f"its answer {error}" if isinstance(error, ProtocolError) else type(error).__name__
+    inner = next((arg for arg in reversed(error.args) if isinstance(arg, Exception)), error)
+    if isinstance(inner, ssl.SSLCertVerificationError):
+        return f"its certificate is not valid ({inner.verify_message.rstrip('.')})"
+    return "its answer broke off" if isinstance(inner, IncompleteRead) else type(inner).__name__

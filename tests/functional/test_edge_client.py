@@ -5,13 +5,17 @@ import hashlib
 import ssl
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from pipelines.errors import ConfigurationError, EdgeError
+from pipelines.tools import edge
 from pipelines.tools.edge import EdgeClient
 
 PLAYLIST = b"#EXTM3U\n" * 1000
@@ -20,9 +24,13 @@ PLAYLIST = b"#EXTM3U\n" * 1000
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     heard: list[tuple[str, str]]
+    dripping: threading.Event
 
     def do_GET(self) -> None:
         self.heard.append((self.path, self.headers["Host"]))
+        if self.path.startswith("/drip"):
+            self.drip()
+            return
         body = gzip.compress(bytes(70 << 20), 1) if self.path == "/bomb" else gzip.compress(PLAYLIST)
         body = body[:-9] if self.path == "/torn" else body
         short = 5 if self.path == "/short" else 0
@@ -33,6 +41,15 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
         # Closed without a word, as servers do with connections that were idle.
         self.close_connection = bool(short) or self.path == "/last"
+
+    def drip(self) -> None:
+        """A byte at a time, without end: of a header, or of a body."""
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nX: " if self.path == "/drip-head" else b"HTTP/1.1 200 OK\r\n\r\n")
+        self.dripping.set()
+        with suppress(ConnectionError):
+            while not threading.Event().wait(0.05):
+                self.wfile.write(b"x")
+        self.close_connection = True
 
     def log_message(self, *args: object) -> None:
         """Say nothing."""
@@ -55,7 +72,7 @@ def serving(handler: type[BaseHTTPRequestHandler], tls: ssl.SSLContext | None = 
 
 @pytest.fixture
 def handler() -> type[Handler]:
-    return type("Fresh", (Handler,), {"heard": []})
+    return type("Fresh", (Handler,), {"heard": [], "dripping": threading.Event()})
 
 
 @pytest.fixture
@@ -125,6 +142,27 @@ def test_bodies_are_undone_within_limits(plain: HTTPServer) -> None:
         assert client.fetch("torn").size == -1
         with pytest.raises(EdgeError, match="its answer broke off for short"):
             client.fetch("short")
+
+
+@pytest.mark.parametrize("key", ["drip-head", "drip-body"])
+def test_an_answer_that_never_ends_is_ended(plain: HTTPServer, monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    """One that drips is never silent; it must not hold a connection all night."""
+    monkeypatch.setattr(edge, "WHOLE", 1.0)
+    begun = time.monotonic()
+    client = EdgeClient("paris", f"http://127.0.0.1:{plain.server_port}")
+    with client, pytest.raises(EdgeError, match="does not answer: TimeoutError for drip"):
+        client.fetch(key)
+    assert 1.0 < time.monotonic() - begun < 10.0
+
+
+def test_whoever_waits_is_sent_home(plain: HTTPServer, handler: type[Handler]) -> None:
+    """When the work no longer counts, a thread that reads comes back at once."""
+    with ThreadPoolExecutor(1) as reading:
+        with EdgeClient("paris", f"http://127.0.0.1:{plain.server_port}") as client:
+            answer = reading.submit(client.fetch, "drip-head")
+            assert handler.dripping.wait(10.0)
+        with pytest.raises(EdgeError):
+            answer.result(10.0)
 
 
 def test_no_message_shows_a_token() -> None:

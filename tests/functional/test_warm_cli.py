@@ -1,5 +1,6 @@
 """What operators ask about warming."""
 
+import json
 from pathlib import Path
 
 from pipelines import layout
@@ -48,7 +49,12 @@ def test_a_proof_on_demand_says_who_is_warm(episode: Episode, tmp_path: Path) ->
         told = episode.avant("warm", "prove", spine.EPISODE, "--edges", edges, "--json").told
         edge.room = 0
         edge.copies.clear()
-        refused = episode.avant("warm", "prove", spine.EPISODE, "--edges", edges)
+        refused = episode.avant("warm", "prove", spine.EPISODE, "--edges", edges, "--json")
     assert [(each["edge"], each["hits"]) for each in told["edges"]] == [("paris", told["edges"][0]["objects"])]
+    assert told["ok"]
     assert refused.status == 69
     assert "is not warm" in refused.err
+    found = json.loads(refused.out)
+    (cold,) = found["edges"]
+    assert (found["ok"], cold["ok"], cold["hits"], cold["lost"]) == (False, False, 0, cold["asked"])
+    assert "did not come from its cache" in cold["said"]
