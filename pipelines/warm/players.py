@@ -55,12 +55,13 @@ def asked_by(player: Headers, item: Item) -> Headers:
     return {**player, "Accept-Encoding": "identity"}
 
 
-def stranger(number: int) -> Headers:
-    """A browser that no edge has seen before: in all but what it accepts."""
-    return {
-        **BROWSER,
+def stranger(player: Headers, number: int) -> Headers:
+    """That player as no edge has seen it before: in all but what it accepts."""
+    new = {
         "Accept-Language": f"x-{number:x}",
         "Origin": f"https://{number:x}.example",
         "Referer": f"https://{number:x}.example/watch",
-        "User-Agent": f"Mozilla/5.0 (X11; Linux x86_64) Firefox/{number}.0",
+        "User-Agent": f"{player['User-Agent']} {number:x}",
+        "X-Playback-Session-Id": f"00000000-0000-4000-8000-{number:012x}",
     }
+    return {name: new.get(name, value) for name, value in player.items()}

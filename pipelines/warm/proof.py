@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from random import Random
 
+from pipelines.version import Item
 from pipelines.warm.budget import ESSENTIAL
 from pipelines.warm.judge import Fault, FaultKind, Rule, needs_time, same_copy
 from pipelines.warm.players import ANDROID, APPLE, BROWSER, PLAYERS, Headers, asked_by, is_text, stranger
@@ -112,10 +113,14 @@ class Prover:
         """Why an object is cold even after it was warmed again."""
         if fault.kind != "cold":
             return fault
-        first, second = (self._asked(index, BROWSER) for _ in range(2))
-        if second is not None:
-            return second
-        return Fault(kind="varies", detail="for one player") if first is None else _evicted(fault)
+        for _ in range(2):
+            kept = self._asked(index, BROWSER)
+        if kept is not None:
+            return kept
+        # The players have copies of their own by now, if that is what the edge does: so one that nobody has asked as.
+        headers = {**self._new(BROWSER, self.ranked[index].item), "Accept-Encoding": "identity;q=0.9"}
+        other = self._asked(index, headers)
+        return Fault(kind="varies", detail=_difference("varies", headers)) if other else _evicted(fault)
 
     def sampled(self) -> list[int]:
         """What the proof asks for: tiers that matter whole, of the others the share that the edge's document says."""
@@ -134,15 +139,19 @@ class Prover:
         draw = int(sha256(one.item.key.encode()).hexdigest()[:8], 16) / 0x1_0000_0000
         return draw < self.rule.edge.sample
 
+    def _new(self, player: Headers, item: Item) -> Headers:
+        """As that player asks, but one who never asked here: an earlier proof may have left a copy for each other."""
+        return stranger(asked_by(player, item), self.random.getrandbits(48))
+
     def _others(self, index: int) -> Iterator[tuple[FaultKind, Headers, int]]:
         """Each with one thing different from the first viewer's request, who warmed."""
         item = self.ranked[index].item
         for viewer in range(1, self.asker.viewers):
             yield "tokens", BROWSER, viewer
-        yield "varies", stranger(self.random.getrandbits(48)), 0
+        yield "varies", self._new(BROWSER, item), 0
         if not is_text(item):
-            yield "varies", asked_by(APPLE, item), 0
-            yield "varies", asked_by(ANDROID, item), 0
+            yield "varies", self._new(APPLE, item), 0
+            yield "varies", self._new(ANDROID, item), 0
             yield "varies", {**BROWSER, "Range": "bytes=0-1023"}, 0
 
     def _count(self, index: int) -> int:
@@ -154,7 +163,7 @@ class Prover:
         others = range(1, self.asker.viewers) or range(1)
         viewer = others[(index + turn) % len(others)]
         for player in players:
-            yield Ask(index=index, item=item, headers=asked_by(player, item), viewer=viewer, hashed=True)
+            yield Ask(index=index, item=item, headers=self._new(player, item), viewer=viewer, hashed=True)
 
     def _plain(self, index: int) -> Ask:
         return Ask(index=index, item=self.ranked[index].item, headers=BROWSER)

@@ -153,6 +153,10 @@ def by_player(path: str, _token: str, headers: Any) -> object:
     return path, headers.get("user-agent")
 
 
+def one_by_player(path: str, _token: str, headers: Any) -> object:
+    return path, headers.get("user-agent") if path.endswith("00003.m4s") else ""
+
+
 def by_encoding(path: str, _token: str, headers: Any) -> object:
     return path, headers.get("accept-encoding")
 
@@ -171,6 +175,7 @@ LIES: dict[str, tuple[Callable[[dict[str, bytes]], Liar], str]] = {
     "caches by token": (lambda b: Liar(bodies=b, key=by_token), "once for each token"),
     "varies on User-Agent": (lambda b: Liar(bodies=b, key=by_player), "once for each kind of player"),
     "varies on Accept-Encoding": (lambda b: Liar(bodies=b, key=by_encoding), "once for each kind of player"),
+    "varies for a single object": (lambda b: Liar(bodies=b, key=one_by_player), "once for each kind of player"),
     "evicts under pressure": (lambda b: Liar(bodies=b, room=len(b) // 2), "were warm and are gone"),
     "remembers a 404": (lambda b: Liar(bodies=b, missing=frozenset([sorted(b)[3]])), "says that there is nothing"),
     "serves stale": (lambda b: Liar(bodies=b, stale=frozenset([sorted(b)[3]])), "are stale"),
