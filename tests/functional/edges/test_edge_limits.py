@@ -106,6 +106,21 @@ def test_one_episode_can_not_have_the_whole_origin(start: Start, ask: Ask) -> No
     assert {answer.headers.get("Retry-After") for answer in answers if answer.status != 200} == {"1"}
 
 
+def test_a_player_in_a_browser_can_read_a_refusal(start: Start, ask: Ask) -> None:
+    """429 tells every origin when to come again, and nobody keeps it; a part is refused like the whole."""
+    premiere = opened("premiere")
+    with origin() as behind, start(behind, Limits(asked=1)) as edge:
+        behind.replies["/bucket" + track(0)] = Reply(body=b"media")
+        answers = [ask("GET", edge.url + premiere + track(0), Range="bytes=0-1", Origin="https://a") for _ in range(6)]
+    refused = [one for one in answers if one.status == 429]
+    assert refused
+    assert {one.status for one in answers} == {206, 429}
+    for one in refused:
+        assert (one.headers["Cache-Control"], one.headers["Retry-After"]) == ("no-store", "1")
+        assert one.headers.getlist("Access-Control-Allow-Origin") == ["*"]
+        assert "Cache-Status" in one.headers["Access-Control-Expose-Headers"]
+
+
 def test_refusals_are_not_the_episodes(start: Start, ask: Ask) -> None:
     """Who has no token can't use up what an episode may have."""
     good = opened("premiere")

@@ -147,6 +147,16 @@ def test_every_answer_may_be_read_by_a_player_in_a_browser(stage: Stage, ask: As
     assert [answer.headers.get("Cache-Control") for answer in answers[2:5]] == ["no-store"] * 3
 
 
+def test_what_a_browser_has_is_not_sent_again(stage: Stage, ask: Ask) -> None:
+    """304, readable like any answer, without asking the store."""
+    stage.keep(stage.segment, Reply(body=BODY, headers={**IMMUTABLE, "ETag": '"one"'}))
+    ask("GET", stage.edge.url + stage.segment)
+    same = ask("GET", stage.edge.url + stage.segment, If_None_Match='"one"', Origin="https://a")
+    assert (same.status, same.data) == (304, b"")
+    assert same.headers.getlist("Access-Control-Allow-Origin") == ["*"]
+    assert stage.origin.asked.total() == 1
+
+
 @pytest.mark.parametrize(
     ("accepted", "packed"),
     [
