@@ -90,7 +90,8 @@ def test_limits_hold(own: Capacity, total: Capacity | None, shortest: float, tmp
         taken = list(threads.map(lambda edge: seconds_for(edge, listed, tmp_path), edges))
         busiest = [sum(len(each.asked) for each in (one, two)), one.asked.total()]
     assert busiest == [200, 100]
-    assert max(taken) >= shortest * 0.98
+    # What is limited for each must take each its time; what is limited for both, the last of them.
+    assert (max(taken) if total else min(taken)) >= shortest * 0.98
     assert max(taken) <= shortest * 1.5
 
 
