@@ -15,8 +15,8 @@ class Packaging(Document):
     segment_gops: Annotated[int, Field(ge=1, le=10)] = 3
     """Groups of pictures in a segment: three make the 6 s that HLS authoring recommends."""
     chunk_segments: Annotated[int, Field(ge=1, le=30)] = 10
-    """Segments that one encode step makes: at most three minutes, so that a lost step costs little. In the last two fifths
-    of a programme, at most two."""
+    """Segments that one encode step makes: at most three minutes, so that a lost step costs little. In the last two
+    fifths of a programme, at most two."""
 
 
 class Thumbnails(Document):

@@ -149,8 +149,10 @@ class Supervisor:
 
     def _lose(self, slot: Slot) -> None:
         """A slot has died: what it held is to be ready again, at the look that is due now."""
-        tell = log.info if slot.status == 0 else log.warning
-        tell("slot.died", slot=slot.name, status=slot.status)
+        if slot.status == 0:
+            log.info("slot.died", slot=slot.name, status=0)
+        else:
+            log.warning("slot.died", slot=slot.name, status=slot.status)
         scratch.remove(self._settings.home, slot.name)
         self._unburied.append(slot)
         self._looked = 0.0

@@ -122,7 +122,7 @@ def _planned(overview: Overview, edges: Path | None) -> list[WarmJob]:
 def _workspace(farm: Farm, overview: Overview, scratch: Path) -> Workspace:
     wanted = [overview.plan.version, *(track.digest for track in overview.plan.tracks)]
     made = farm.ledger.artifacts(wanted)
-    proved = farm.ledger.artifacts(overview.plan.warmth.values())
+    proved = farm.ledger.artifacts(overview.plan.goals)
     if len(made) < len(set(wanted)):
         raise EdgeError(
             f"`{overview.plan.episode}` is not whole yet: {len(made)} of {len(set(wanted))} parts are published.",
