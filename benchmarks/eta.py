@@ -84,7 +84,7 @@ def timed(folder: Path, number: int, outside: dict[str, object]) -> Run:
     document = synthesise(folder / "delivery", seconds=seconds, size=size)
     settings = Settings(home=folder / "home", naming_key=SecretStr(os.urandom(16).hex()), **outside)  # type: ignore[arg-type]  # typed above
     said: list[tuple[float, float]] = []
-    with open_farm(settings) as farm:
+    with open_farm(settings) as farm, production.crewed(farm, None) as crew:
         plan = production.plan_of(read_order(document, settings), farm)
         production.submit(read_order(document, settings), plan, farm)
         began = time.monotonic()
@@ -93,7 +93,7 @@ def timed(folder: Path, number: int, outside: dict[str, object]) -> Run:
             left = seconds_left(loads_of(overview), [slot.lanes for slot in supervisor.slots])
             said.append((time.monotonic() - began, left))
 
-        production.work(plan, farm, None, tick)
+        production.work(plan, farm, crew, tick)
     return Run(said=tuple(said), took=said[-1][0])
 
 

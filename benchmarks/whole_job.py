@@ -229,11 +229,11 @@ def run_ours(document: Path) -> None:
     marks = [("start", 0.0, time.time())]
     settings = Settings()
     order = read_order(document, settings)
-    with open_farm(settings) as farm:
+    with open_farm(settings) as farm, production.crewed(farm, None) as crew:
         plan = production.plan_of(order, farm)
         marks.append(("examine", marks[-1][2], time.time()))
         production.submit(order, plan, farm)
-        overview = production.work(plan, farm, None, lambda *_: None)
+        overview = production.work(plan, farm, crew, lambda *_: None)
         tracks = farm.ledger.artifacts(track.digest for track in plan.tracks if track.medium == "video")
     ends = {view.step.job.kind: view.finished_at for view in overview.steps if view.finished_at}
     begins = [view.started_at.timestamp() for view in overview.steps if view.started_at]

@@ -5,7 +5,8 @@ The same worker processes as a farm's do the work; this only asks, watches, and 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from pipelines import errors
@@ -13,7 +14,9 @@ from pipelines.errors import AvantError, ConfigurationError, Interrupted, ToolEr
 from pipelines.plan import Plan
 from pipelines.release import Ref
 from workers import clock, host
+from workers.crew import Crew
 from workers.farm import Farm
+from workers.lanes import mix
 from workers.ledger import Ledger, Overview, Release, StepView, Submitted
 from workers.submission import Order, planned, tell
 from workers.supervisor import Supervisor, sweep
@@ -50,7 +53,18 @@ def submit(order: Order, plan: Plan, farm: Farm) -> Submitted:
     return submitted
 
 
-def work(plan: Plan, farm: Farm, slots: int | None, tick: Callable[[Overview, Supervisor], None]) -> Overview:
+@contextmanager
+def crewed(farm: Farm, slots: int | None) -> Iterator[Crew]:
+    """Slots of this machine, to be born: what they are forked from starts while the delivery is examined."""
+    settings = farm.settings
+    crew = Crew(settings, mix(slots or settings.slots or host.processors()), "workers.dispatch")
+    try:
+        yield crew
+    finally:
+        crew.end()
+
+
+def work(plan: Plan, farm: Farm, crew: Crew, tick: Callable[[Overview, Supervisor], None]) -> Overview:
     """
     Have all steps of `plan` done by this machine's slots; `tick` hears four times a second how far they are. What is
     armed is released meanwhile.
@@ -58,9 +72,9 @@ def work(plan: Plan, farm: Farm, slots: int | None, tick: Callable[[Overview, Su
     Raises the error of a step that failed for good, once nothing else of the episode can go on; `ConfigurationError`
     when operators let this host do nothing.
     """
-    settings = farm.settings.model_copy(update={"slots": slots or farm.settings.slots})
     check_open(farm.ledger, farm.settings.machine)
-    with Supervisor(settings, farm.ledger) as supervisor:
+    slots = tuple(slot.slots for slot in crew.slots)
+    with Supervisor(farm.settings, farm.ledger, slots=slots, crew=crew) as supervisor:
         farm.wait()
         ticking = clock.Clock(farm)
         supervisor.wake()

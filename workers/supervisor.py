@@ -50,9 +50,14 @@ class Supervisor:
         *,
         slots: tuple[SlotClass, ...] | None = None,
         module: str = "workers.dispatch",
+        crew: Crew | None = None,
     ) -> None:
-        """`slots` are by default those that settings or processors ask for; they work by the PIPELINES of `module`."""
+        """
+        `slots` are by default those that settings or processors ask for; they work by the PIPELINES of `module`. A
+        `crew` that is given was begun earlier, with the same settings.
+        """
         self.slots = slots if slots is not None else mix(settings.slots or host.processors())
+        self._begun = crew
         self._settings = settings
         self._ledger = ledger
         self._module = module
@@ -74,7 +79,7 @@ class Supervisor:
             names = [slots.name for slots in self.slots]
             self._ledger.enrol(self._host, memory=host.memory(), slots=names)
             stack.callback(self._leave)
-            self._crew = Crew(self._settings, self.slots, self._module)
+            self._crew = self._begun or Crew(self._settings, self.slots, self._module)
             stack.callback(self._crew.end)
             self._crew.fill()
             self._stack = stack.pop_all()

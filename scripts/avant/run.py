@@ -11,7 +11,8 @@ from scripts.avant import console
 from scripts.avant.console import AsJson, say
 from scripts.avant.progress import Progress, countdown
 from scripts.avant.summary import Outcome, print_summary, summary
-from workers import host, production
+from workers import production
+from workers.crew import Crew
 from workers.farm import Farm, open_farm
 from workers.ledger import Release
 from workers.settings import Settings
@@ -49,11 +50,16 @@ def run(
 
 def produce(order: Order, farm: Farm, *, slots: int | None, wait: bool, quiet: bool) -> Outcome:
     """Take an episode from its order to viewers, saying how far it is."""
+    with production.crewed(farm, slots) as crew:
+        return _produced(order, farm, crew, wait=wait, quiet=quiet)
+
+
+def _produced(order: Order, farm: Farm, crew: Crew, *, wait: bool, quiet: bool) -> Outcome:
     began = time.monotonic()
     farm.check()
     farm.check_others()  # before hours of work that could not be published
     plan = production.plan_of(order, farm)
-    production.check_room(plan, farm, slots or farm.settings.slots or host.processors())
+    production.check_room(plan, farm, len(crew.slots))
     examined = time.monotonic()
     submitted = production.submit(order, plan, farm)
     if not quiet:
@@ -61,7 +67,7 @@ def produce(order: Order, farm: Farm, *, slots: int | None, wait: bool, quiet: b
     armed = arm(order, plan, farm.ledger)
     if submitted.steps:
         with Progress(order.release, quiet=quiet) as progress:
-            production.work(plan, farm, slots, progress.tick)
+            production.work(plan, farm, crew, progress.tick)
     else:
         production.tidy(farm)
     worked = time.monotonic()
