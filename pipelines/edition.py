@@ -50,6 +50,13 @@ class Edition:
         return (self.verification, *self.warmth.values())
 
 
+def offered(promised: Sequence[Edition], viewers: str | None) -> Sequence[Edition]:
+    """Those of `promised` that may go out, the least first, when viewers have the version `viewers`, if any."""
+    if viewers and all(edition.version != viewers for edition in promised):
+        return promised[-1:]  # viewers have more than the least of another delivery: they must not lose it
+    return promised
+
+
 def arranged(media: Iterable[Step], tracks: Iterable[PlannedTrack]) -> tuple[Step, ...]:
     """
     The same work, each step as urgent as the most urgent track that it leads to.

@@ -49,6 +49,8 @@ class Plan:
     steps: tuple[Step, ...]
     #: What a release may give up so that it is in time, in the order in which it is offered.
     fallbacks: tuple[Fallback, ...] = ()
+    #: Names of those that it has given up already, in that order.
+    given_up: tuple[str, ...] = ()
 
     @property
     def version(self) -> str:
@@ -84,22 +86,28 @@ def make_plan(examined: Examined, preset: Preset, edges: Iterable[Edge] = ()) ->
         fallbacks=delivery.release.fallback if delivery.release else (),
     )
     at = resolve(delivery.release).utc if delivery.release else None
-    return _laid_out(whole, draft.steps, tracks, Terms(policy=draft.policy(), edges=tuple(edges), at=at))
+    return laid_out(whole, draft.steps, tracks, Terms(policy=draft.policy(), edges=tuple(edges), at=at))
 
 
 def fall_back(plan: Plan, fallback: Fallback) -> Plan:
     """The same plan, waiting for less: the least edition lacks what `fallback` names. Raises `DeliveryError`."""
     tracks = dropped(plan.tracks, fallback)
+    terms = terms_of(plan)
+    check_enough(tracks, terms.policy.default_language, f"The fallback `{fallback.name}`")
+    less = laid_out(plan, rejoined(plan.steps), tracks, terms)
+    return replace(less, given_up=(*plan.given_up, fallback.name))
+
+
+def terms_of(plan: Plan) -> Terms:
+    """What all editions of a plan have in common."""
     jobs = [step.job for step in plan.steps]
     policy = next(job.policy for job in jobs if isinstance(job, ComposeJob))
-    check_enough(tracks, policy.default_language, f"The fallback `{fallback.name}`")
     warmed = {job.edge.name: job for job in jobs if isinstance(job, WarmJob)}
     at = next((job.release for job in warmed.values()), None)
-    terms = Terms(policy=policy, edges=tuple(job.edge for job in warmed.values()), at=at)
-    return _laid_out(plan, rejoined(plan.steps), tracks, terms)
+    return Terms(policy=policy, edges=tuple(job.edge for job in warmed.values()), at=at)
 
 
-def _laid_out(plan: Plan, media: Iterable[Step], tracks: tuple[PlannedTrack, ...], terms: Terms) -> Plan:
+def laid_out(plan: Plan, media: Iterable[Step], tracks: tuple[PlannedTrack, ...], terms: Terms) -> Plan:
     """`plan` with these tracks: its editions, and all steps in the order and with the urgency that follow."""
     found, releasing = editions(tracks, terms)
     steps = with_tails((*arranged(media, tracks), *releasing))

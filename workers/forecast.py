@@ -8,7 +8,7 @@ may get, drawn from those that have slots for it now: a slow host that is gone s
 
 import random
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import quantiles
 
@@ -19,6 +19,8 @@ from workers.schedule import Task, schedule
 
 #: How often the future is drawn; the 95th percentile of it is then known to a few per cent.
 DRAWS = 40
+#: Seconds from now until each artifact exists that will.
+Future = Mapping[str, float]
 #: So many measurements of the very same sort of step say more than many of others.
 ENOUGH = 5
 
@@ -35,18 +37,39 @@ def forecast(
     queue: Sequence[Queued], seats: Sequence[Seat], paces: Sequence[Pace], chance: random.Random
 ) -> Forecast | None:
     """When the last of our steps in `queue` ends on `seats`; None: never, since none of them serves its lane."""
-    if not any(one.ours for one in queue):
-        return Forecast(p50=0.0, p95=0.0)
+    ours = {made for one in queue if one.ours for made in one.step.makes}
+    ends = [last(future, ours) for future in futures(queue, seats, paces, chance)] if ours else [0.0]
+    return summed(ends)
+
+
+def futures(
+    queue: Sequence[Queued], seats: Sequence[Seat], paces: Sequence[Pace], chance: random.Random
+) -> tuple[Future, ...]:
+    """The end of every step in `queue` on `seats`, drawn again and again."""
     drawn = _Drawn(paces, seats, chance)
     makers = {made: one.step.id for one in queue for made in one.step.makes}
-    ends = []
+    lanes = [seat.lanes for seat in seats]
+    found = []
     for _ in range(DRAWS):
-        spans = schedule([_task(one, drawn.seconds(one), makers) for one in queue], [seat.lanes for seat in seats])
-        ours = [spans.get(one.step.id) for one in queue if one.ours]
-        if None in ours:
-            return None
-        ends.append(max(span.end for span in ours if span))
-    parts = quantiles(ends, n=20, method="inclusive")
+        spans = schedule([_task(one, drawn.seconds(one), makers) for one in queue], lanes)
+        found.append({made: spans[maker].end for made, maker in makers.items() if maker in spans})
+    return tuple(found)
+
+
+def last(future: Future, made: Collection[str]) -> float | None:
+    """Seconds from now until all these artifacts exist; None: not in that future."""
+    ends = [future.get(each) for each in made]
+    return None if None in ends else max((end for end in ends if end is not None), default=0.0)
+
+
+def summed(ends: Sequence[float | None]) -> Forecast | None:
+    """What the ends of so many futures say together; None if one of them never comes."""
+    known = [end for end in ends if end is not None]
+    if len(known) < len(ends):
+        return None
+    if len(known) == 1:
+        return Forecast(p50=known[0], p95=known[0])
+    parts = quantiles(known, n=20, method="inclusive")
     return Forecast(p50=parts[9], p95=parts[18])
 
 
@@ -85,4 +108,5 @@ def _task(one: Queued, seconds: float, makers: Mapping[str, str]) -> Task:
         key=(one.elapsed == 0, one.key),
         seconds=seconds,
         needs={makers[need] for need in one.step.needs if need in makers},
+        arrival=one.arrival,
     )

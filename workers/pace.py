@@ -20,6 +20,8 @@ class Queued:
     #: Share of it that is done, and seconds that it has run; zero when it does not run.
     progress: float = 0.0
     elapsed: float = 0.0
+    #: Seconds from now before which it can't begin: what it is made from has not come.
+    arrival: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

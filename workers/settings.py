@@ -67,6 +67,8 @@ class Settings(BaseSettings):
     """Where failed steps are reported. Default: nowhere."""
     host: Annotated[str | None, Field(pattern=r"^[\w.-]{1,64}$")] = None
     """What the ledger calls this machine; no two may have the same name. Default: its host name."""
+    operator: Annotated[str | None, Field(min_length=1, max_length=64)] = None
+    """Who `avant release` says did it. Default: the operating system's user."""
     slots: Annotated[int, Field(ge=1, le=1024)] | None = None
     """Heavy steps at a time on this machine. Default: one per processor."""
     lease_seconds: Annotated[float, Field(ge=1, le=3600)] = 30.0

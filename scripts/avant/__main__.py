@@ -17,6 +17,7 @@ from scripts.avant.logs import logs
 from scripts.avant.metrics import metrics
 from scripts.avant.plan import plan
 from scripts.avant.presets import presets
+from scripts.avant.release import release
 from scripts.avant.retry import retry
 from scripts.avant.run import run
 from scripts.avant.status import status
@@ -41,6 +42,7 @@ COMMANDS = (
 )
 for command in COMMANDS:
     app.command()(command)
+app.add_typer(release)
 app.add_typer(warm)
 app.add_typer(ledger)
 

@@ -11,13 +11,11 @@ from pipelines.errors import ConfigurationError
 from scripts.avant import console, fleet
 from scripts.avant.console import AsJson, clock_time, counted, data, duration, print_table
 from scripts.avant.progress import loads_of, speed
-from workers import host
 from workers.eta import share_done
 from workers.farm import consulted
 from workers.forecast import Forecast, forecast
-from workers.lanes import mix, one_by_one
 from workers.ledger import Ledger, Overview, StepView
-from workers.pace import Seat
+from workers.outlook import served
 from workers.settings import Settings
 
 #: Who can put right what failed, and what is to be done then.
@@ -47,25 +45,13 @@ def found(ledger: Ledger, episode: str) -> Overview:
     return overview
 
 
-def seats(ledger: Ledger) -> tuple[Seat, ...]:
-    """The farm's slots; while it has none, those that this machine would have."""
-    there = {view.host: one_by_one(view.slots) for view in ledger.hosts() if not view.drained}
-    if not any(there.values()):
-        there = {host.name(): mix(host.processors())}
-    return tuple(Seat(host=name, lanes=slot.lanes) for name, slots in there.items() for slot in slots)
-
-
 def forecast_of(overview: Overview, ledger: Ledger) -> Forecast | None:
     """When it will be ready, if nothing else fails or is submitted; None: not without somebody."""
     if overview.stuck or (overview.cancelled_at and not overview.ready):
         return None
-    paused = {view.lane for view in ledger.lanes() if view.paused}
-    served = [
-        Seat(host=seat.host, lanes=tuple(lane for lane in seat.lanes if lane not in paused)) for seat in seats(ledger)
-    ]
     # The same state of the farm gives the same answer: whoever asks twice sees what has changed.
     chance = random.Random(overview.plan.version)  # noqa: S311 - nothing here is secret
-    return forecast(ledger.queue(overview.plan.episode), served, ledger.paces(), chance)
+    return forecast(ledger.queue(overview.plan.episode), served(ledger), ledger.paces(), chance)
 
 
 def described(overview: Overview, ledger: Ledger) -> dict[str, Any]:

@@ -10,9 +10,10 @@ from scripts.avant.console import AsJson, clock_time, say
 from scripts.avant.progress import Progress
 from scripts.avant.retry import Episode
 from scripts.avant.run import INTERRUPTED
-from scripts.avant.status import described, found, seats
+from scripts.avant.status import described, found
 from workers.farm import consulted
 from workers.ledger import Ledger, Overview
+from workers.outlook import seats
 from workers.production import standstill
 from workers.settings import Settings
 

@@ -6,6 +6,7 @@ SQL through SQLAlchemy's expressions: SQLite embedded, PostgreSQL for a farm; on
 
 from workers.ledger.acts import Act, Acts, By
 from workers.ledger.database import connect
+from workers.ledger.fallbacks import Fallbacks
 from workers.ledger.faults import explained
 from workers.ledger.history import Histories
 from workers.ledger.look import Look, Looks
@@ -13,6 +14,7 @@ from workers.ledger.measures import Measured, Measures
 from workers.ledger.operate import Cancelled, HostView, LaneView, Operations
 from workers.ledger.recovery import Recoveries
 from workers.ledger.refs import Refs, Release
+from workers.ledger.standings import Standings
 from workers.ledger.submit import Submissions, Submitted
 from workers.ledger.tracing import Traces
 from workers.ledger.views import EpisodeView, Fault, Overview, StepView, VersionView, Views
@@ -42,7 +44,21 @@ __all__ = [
 ]
 
 
-class Ledger(Submissions, Work, Operations, Looks, Refs, Recoveries, Views, Histories, Traces, Measures, Acts):
+class Ledger(
+    Submissions,
+    Work,
+    Operations,
+    Looks,
+    Refs,
+    Recoveries,
+    Views,
+    Histories,
+    Traces,
+    Measures,
+    Acts,
+    Fallbacks,
+    Standings,
+):
     """One connection pool, and everything that is asked of it. Safe for use by several threads."""
 
 

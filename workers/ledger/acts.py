@@ -20,7 +20,7 @@ class By:
 
     #: `clock`, or an operator as the host knows them.
     who: str
-    #: `flip`, `arm`, `hold`, `go`, `rollback`, `withdraw`, `restore`, `cap`, `uncap`.
+    #: `flip`, `arm`, `hold`, `go`, `rollback`, `withdraw`, `restore`, `cap`, `uncap`, `drop`.
     action: str
     why: str = ""
 

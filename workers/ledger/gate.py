@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from pipelines.edition import Edition
+from pipelines.edition import Edition, offered
 from pipelines.errors import ReleaseError
 from pipelines.wire import from_data
 from workers.ledger.schema import artifacts, checks
@@ -34,13 +34,11 @@ def fullest(connection: Connection, row: Row[Any] | None, episode: str, viewers:
         raise ReleaseError(
             f"It is {row.at - row.clock:.1f} s too early to release `{episode}`.", hint=f"Its time is {row.wall}."
         )
-    offered = editions_of(row)
-    if viewers and all(edition.version != viewers for edition in offered):
-        offered = offered[-1:]  # viewers have more than the least of another delivery: they must not lose it
-    for edition in reversed(offered):
+    choice = offered(editions_of(row), viewers)
+    for edition in reversed(choice):
         if not lacking(connection, edition):
             return edition
-    raise _not_ready(connection, episode, offered[0])
+    raise _not_ready(connection, episode, choice[0])
 
 
 def lacking(connection: Connection, edition: Edition) -> Sequence[str]:

@@ -21,6 +21,7 @@ from workers.ledger.acts import By, note
 from workers.ledger.database import Database, insert_new, instant
 from workers.ledger.gate import editions_of, fullest
 from workers.ledger.schema import now, refs, releases
+from workers.ledger.submit import current_plan
 
 CLOCK = By(who="clock", action="flip")
 
@@ -48,14 +49,19 @@ class Refs(Database):
     """Releases to come, and the refs that they flip."""
 
     def arm(self, release: Release) -> None:
-        """Have `release` happen at its time, instead of the episode's last one; one that is held stays held."""
-        values = {
-            "at": release.at.timestamp(),
-            "wall": release.wall,
-            "editions": [to_data(edition) for edition in release.editions],
-            "armed_at": now(),
-        }
+        """
+        Have `release` happen at its time, instead of the episode's last one; one that is held stays held.
+
+        What the episode's plan has given up by now stays given up, whatever whoever arms it knew.
+        """
         with self._write() as connection:
+            _locked(connection, release.episode)  # who gives something up has this row until its plan is written
+            values = {
+                "at": release.at.timestamp(),
+                "wall": release.wall,
+                "editions": _promised(connection, release),
+                "armed_at": now(),
+            }
             armed = insert_new(connection, releases).values(episode=release.episode, held=release.held, **values)
             connection.execute(armed.on_conflict_do_update(index_elements=[releases.c.episode], set_=values))
 
@@ -129,6 +135,13 @@ class Refs(Database):
             if row is not None and version != before.version:
                 _hold(connection, row, held=True, by=by)
             return _moved(connection, before, version, trim, by)
+
+
+def _promised(connection: Connection, release: Release) -> list[Any]:
+    row = current_plan(connection, release.episode)
+    if row is not None and row.plan.get("given_up") and row.plan["editions"][-1]["version"] == release.version:
+        return list(row.plan["editions"])
+    return [to_data(edition) for edition in release.editions]
 
 
 def _locked(connection: Connection, episode: str) -> Row[Any] | None:

@@ -4,18 +4,32 @@ A plan comes in: only what is missing becomes rows, and nothing that is already 
 Submitting the same plan again is how an episode is resumed after a failure, moved to another deadline, or left alone.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Update, delete, exists, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    Table,
+    Update,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
-from pipelines.plan import Plan, missing
+from pipelines.plan import Plan, fall_back, missing
 from pipelines.step import Step
 from pipelines.wire import from_data, to_data
 from workers.ledger.database import Database, pass_gate
-from workers.ledger.schema import artifacts, episodes, now, plans, step_makes, step_needs, steps, wants
+from workers.ledger.schema import artifacts, episodes, now, plans, releases, step_makes, step_needs, steps, wants
 from workers.ledger.tracing import trace_of
 from workers.ledger.urgency import latest_start
 
@@ -28,6 +42,8 @@ AFRESH = {"error": None, "attempts": 0, "vanished": 0, "not_before": 0.0, "faile
 class Submitted:
     """What a plan costs now."""
 
+    #: The plan that counts: what was handed in, less what was given up for the same release.
+    plan: Plan
     #: The steps that run, or are already running, for it.
     steps: tuple[Step, ...]
     #: Digests of the plan's artifacts that were there.
@@ -43,40 +59,69 @@ class Submissions(Database):
         """Have all that is missing of `plan` made by `deadline`; without one, after everything that has one."""
         with self._write() as connection:
             pass_gate(connection)
-            return _submitted(connection, plan, deadline.timestamp() if deadline else None)
+            due = deadline.timestamp() if deadline else None
+            return take_in(connection, _kept(connection, plan, due), due)
 
     def submit_once(self, plan: Plan, *, deadline: datetime | None) -> Submitted | None:
         """The same, unless `plan` is what its episode is to become by that deadline already: then None, untouched."""
         due = deadline.timestamp() if deadline else None
         with self._write() as connection:
             pass_gate(connection)
+            plan = _kept(connection, plan, due)
             if _is_current(connection, plan, due):
                 return None
-            return _submitted(connection, plan, due)
+            return take_in(connection, plan, due)
 
 
-def _submitted(connection: Connection, plan: Plan, due: float | None) -> Submitted:
+def take_in(connection: Connection, plan: Plan, due: float | None, *, again: bool = True) -> Submitted:
+    """
+    Make `plan` the one that its episode waits for. The gate is passed alone.
+
+    Steps that failed get another chance, unless nobody has looked at the failure (not `again`).
+    """
     makes = {made for step in plan.steps for made in step.makes}
     existing = frozenset(connection.scalars(select(artifacts.c.digest).where(artifacts.c.digest.in_(makes))))
     todo = missing(plan, set(existing))
-    others = _made_by_others(connection, todo)
+    others = _made_by_others(connection, plan.episode, todo)
     own = missing(plan, set(existing) | set(others))
     at = connection.execute(select(now())).scalar_one()
     keys = _keys(own, todo, others, deadline=due, submitted_at=at)
     before = frozenset(connection.scalars(select(wants.c.step).where(wants.c.episode == plan.episode)))
     lock(connection, steps.c.id.in_(before | set(keys)))
     _keep_plan(connection, plan, due, at)
-    _keep_steps(connection, plan, own)
+    _keep_steps(connection, plan, own, again=again)
     _keep_wants(connection, plan.episode, before, keys)
     connection.execute(settled().where(steps.c.id.in_([step.id for step in own])))
-    return Submitted(steps=own, existing=existing, trace=trace_of(plan.episode, at))
+    return Submitted(plan=plan, steps=own, existing=existing, trace=trace_of(plan.episode, at))
+
+
+def current_plan(connection: Connection, episode: str) -> Row[Any, Any] | None:
+    """The plan that an episode waits for, and its deadline; None if it has none."""
+    last = (episodes.c.id == plans.c.episode) & (episodes.c.version == plans.c.version)
+    query = select(plans.c.plan, episodes.c.deadline).join(episodes, last).where(episodes.c.id == episode)
+    return connection.execute(query).first()
+
+
+def _kept(connection: Connection, plan: Plan, due: float | None) -> Plan:
+    """
+    `plan`, less what its episode has given up for the release at `due` that is still armed.
+
+    Whoever submits again does not undo that; another release time does, and so does a delivery without that fallback.
+    """
+    armed = select(releases.c.episode).where(releases.c.episode == plan.episode, releases.c.at == due)
+    row = current_plan(connection, plan.episode)
+    if row is None or not row.plan.get("given_up") or connection.execute(armed).first() is None:
+        return plan
+    declared = {fallback.name: fallback for fallback in plan.fallbacks}
+    for name in row.plan["given_up"]:
+        if name in declared:
+            plan = fall_back(plan, declared[name])
+    return plan
 
 
 def _is_current(connection: Connection, plan: Plan, due: float | None) -> bool:
     """Whether this very plan, its edges included, is what its episode waits for by that deadline."""
-    last = (episodes.c.id == plans.c.episode) & (episodes.c.version == plans.c.version)
-    query = select(plans.c.plan, episodes.c.deadline).join(episodes, last).where(episodes.c.id == plan.episode)
-    row = connection.execute(query).first()
+    row = current_plan(connection, plan.episode)
     return row is not None and row.deadline == due and from_data(Plan, row.plan) == plan
 
 
@@ -100,9 +145,14 @@ def settled() -> Update:
     return update(steps).where(steps.c.state == "waiting", ~exists(need)).values(state="ready")
 
 
-def _made_by_others(connection: Connection, todo: Iterable[Step]) -> dict[str, str]:
-    """Artifacts of `todo` that live steps, which are not of `todo` themselves, are about to make; by which step."""
+def _made_by_others(connection: Connection, episode: str, todo: Iterable[Step]) -> dict[str, str]:
+    """
+    Artifacts of `todo` that live steps, which are not of `todo` themselves, are about to make; by which step.
+
+    What only this episode's last plan wanted does not count unless it runs: it is not begun any more.
+    """
     todo = tuple(todo)
+    theirs = exists(select(wants.c.step).where(wants.c.step == steps.c.id, wants.c.episode != episode))
     query = (
         select(step_makes.c.artifact, step_makes.c.step)
         .join(steps, steps.c.id == step_makes.c.step)
@@ -110,6 +160,7 @@ def _made_by_others(connection: Connection, todo: Iterable[Step]) -> dict[str, s
             step_makes.c.artifact.in_([made for step in todo for made in step.makes]),
             steps.c.state.in_(LIVE),
             steps.c.id.not_in([step.id for step in todo]),
+            or_(steps.c.state == "running", theirs),
         )
     )
     return {row.artifact: row.step for row in connection.execute(query)}
@@ -125,20 +176,47 @@ def _keep_plan(connection: Connection, plan: Plan, deadline: float | None, at: f
     )
 
 
-def _keep_steps(connection: Connection, plan: Plan, own: tuple[Step, ...]) -> None:
-    """Rows for steps that have none; another chance for those that failed, or whose output is gone."""
-    known = set(connection.scalars(select(steps.c.id).where(steps.c.id.in_([step.id for step in own]))))
+def _keep_steps(connection: Connection, plan: Plan, own: tuple[Step, ...], *, again: bool) -> None:
+    """Rows for steps that have none; another chance for those whose output is gone and, `again`, those that failed."""
+    bodies = select(steps.c.id, steps.c.body).where(steps.c.id.in_([step.id for step in own]))
+    known = {row.id: row.body for row in connection.execute(bodies)}
     position = {made: n for n, step in enumerate(plan.steps) for made in step.makes}
     new = [step for step in own if step.id not in known]
     if new:
         connection.execute(insert(steps), [_row(step, plan.episode, position[step.makes[0]]) for step in new])
-        for table, side in ((step_needs, "needs"), (step_makes, "makes")):
-            if rows := [{"step": step.id, "artifact": digest} for step in new for digest in set(getattr(step, side))]:
-                connection.execute(insert(table), rows)
+        _tie(connection, step_makes, {step.id: step.makes for step in new})
+        _tie(connection, step_needs, {step.id: step.needs for step in new})
+    otherwise = [step for step in own if step.id in known and known[step.id] != to_data(step)]
+    _change(connection, otherwise)
     # Whoever submits again has looked at the failure: what is not running starts afresh.
-    again = update(steps).where(steps.c.id.in_(known))
-    connection.execute(again.where(steps.c.state != "running").values(state="waiting", **AFRESH))
-    connection.execute(again.where(steps.c.state == "running").values(attempts=1, vanished=0))
+    idle = steps.c.state != "running" if again else steps.c.state.in_(("done", "dropped"))
+    connection.execute(update(steps).where(steps.c.id.in_(known), idle).values(state="waiting", **AFRESH))
+    if again:
+        running = update(steps).where(steps.c.id.in_(known), steps.c.state == "running")
+        connection.execute(running.values(attempts=1, vanished=0))
+
+
+def _change(connection: Connection, otherwise: Collection[Step]) -> None:
+    """
+    Have steps that do not run made as they are now: an edition that follows another one is warmed after that one.
+
+    They make the same, but may need something else, which they then wait for.
+    """
+    ids = [step.id for step in otherwise]
+    running = set(connection.scalars(select(steps.c.id).where(steps.c.id.in_(ids), steps.c.state == "running")))
+    for step in otherwise:
+        if step.id not in running:
+            connection.execute(update(steps).where(steps.c.id == step.id).values(body=to_data(step)))
+    idle = {step.id: step.needs for step in otherwise if step.id not in running}
+    connection.execute(delete(step_needs).where(step_needs.c.step.in_(idle)))
+    _tie(connection, step_needs, idle)
+    connection.execute(update(steps).where(steps.c.id.in_(idle), steps.c.state == "ready").values(state="waiting"))
+
+
+def _tie(connection: Connection, table: Table, ends: Mapping[str, Iterable[str]]) -> None:
+    rows = [{"step": step, "artifact": digest} for step, digests in ends.items() for digest in set(digests)]
+    if rows:
+        connection.execute(insert(table), rows)
 
 
 def _row(step: Step, episode: str, position: int) -> dict[str, Any]:

@@ -1,0 +1,55 @@
+"""What all levers are asked with: to be shown first, who and why, and a second yes."""
+
+import os
+import pwd
+import sys
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import typer
+
+from pipelines.errors import ReleaseError
+from workers.ledger import By
+from workers.settings import Settings
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what viewers would see change, and change nothing.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask again.")]
+Why = Annotated[str, typer.Option(metavar="TEXT", help="The reason, for the audit trail.")]
+Who = Annotated[str, typer.Option(metavar="NAME", help="Whose decision it is. Default: AVANT_OPERATOR, or your user.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """How a lever is to be pulled."""
+
+    action: str
+    dry_run: bool
+    yes: bool
+    why: str
+    who: str
+    as_json: bool
+    settings: Settings = field(default_factory=Settings)
+
+    @property
+    def by(self) -> By:
+        """Whose decision it is."""
+        return By(who=self.who or self.settings.operator or _user(), action=self.action, why=self.why)
+
+    def confirm(self, question: str) -> None:
+        """Return once somebody has said yes. Raises `ReleaseError` if nobody is there, or says no."""
+        if self.yes:
+            return
+        if not sys.stdin.isatty():
+            raise ReleaseError(
+                "Nobody is at a terminal to confirm it; nothing was changed.",
+                hint="Look with --dry-run, then say --yes.",
+            )
+        if not typer.confirm(question, err=True):
+            raise ReleaseError("Nothing was changed.")
+
+
+def _user() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # in a container
+        return f"uid {os.getuid()}"

@@ -1,0 +1,67 @@
+"""`avant release drop EPISODE NAME`: a declared fallback is taken, so that the release is in time."""
+
+from typing import Annotated
+
+import typer
+
+from pipelines.errors import ReleaseError
+from scripts.avant import console
+from scripts.avant.console import AsJson, say
+from scripts.avant.release.asking import Asked, DryRun, Who, Why, Yes
+from scripts.avant.release.screen import Screen, print_screen, told
+from scripts.avant.release.show import ACTS, zone_of
+from scripts.avant.retry import Episode
+from workers.degrade import remedies
+from workers.farm import consulted
+from workers.ledger import Ledger
+from workers.ledger.fallbacks import declared
+from workers.outlook import known
+from workers.readiness import Known, readiness
+from workers.suppose import given_up
+
+
+def drop(
+    episode: Episode,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What the delivery calls the fallback.")],
+    *,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    why: Why = "",
+    who: Who = "",
+    as_json: AsJson = False,
+) -> None:
+    """Have the release wait no longer for what a declared fallback names. That follows by itself, as SHOULD."""
+    asked = Asked(action="drop", dry_run=dry_run, yes=yes, why=why, who=who, as_json=as_json)
+    with consulted(asked.settings) as ledger:
+        facts = known(ledger, episode)
+        fallback = declared(facts.overview.plan, name)
+        if facts.release is None:
+            raise ReleaseError(f"Nothing of `{episode}` is armed.", hint="Submit the episode, which arms it.")
+        already = name in facts.overview.plan.given_up
+        then = facts if already else given_up(facts, fallback)
+        shown = _screen(ledger, then, () if already else (f"`{name}` is given up",))
+        if not as_json and not already:
+            print_screen(shown)
+        if not dry_run and not already:
+            asked.confirm(f"Give up {', '.join(fallback.drop)} of {episode} for now?")
+            ledger.give_up(episode, name, by=asked.by)
+    if as_json:
+        console.print_json({**told(shown), "action": "drop", "dry_run": dry_run, "already": already})
+    elif already:
+        say(f"`{name}` was given up already.")
+    elif not dry_run:
+        say(f"{episode} waits no longer for {', '.join(fallback.drop)}, which follows by itself.")
+
+
+def _screen(ledger: Ledger, facts: Known, supposing: tuple[str, ...]) -> Screen:
+    episode = facts.overview.plan.episode
+    found = readiness(facts, episode)
+    safe = found.least.released or found.least.outlook.safe
+    return Screen(
+        known=facts,
+        found=found,
+        remedies=() if safe else remedies(facts, found.least.outlook, episode),
+        supposing=supposing,
+        acts=ledger.acts(episode, limit=ACTS),
+        zone=zone_of(facts),
+    )

@@ -1,0 +1,124 @@
+"""
+Looks ahead while there is time: a release that would be late is told hours before, with what to give up for it.
+
+Runs beside the clock, in a thread of its own: drawing the future takes as long as it takes, and no flip waits for it.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from threading import Event, Thread
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from pipelines.errors import AvantError
+from workers.degrade import Remedy, chosen, remedies
+from workers.ledger import By, Ledger, Release
+from workers.outlook import Floor, floor, known
+from workers.readiness import Known, Outlook, readiness
+
+#: Seconds between two looks, and how many times as long as the last one took: a fifth of a processor at most.
+INTERVAL = 15.0
+SHARE = 4.0
+#: Nothing is drawn while a flip is so near, in seconds: it would share the processor with it.
+CALM = 30.0
+#: Releases further ahead are not looked at: too much will be submitted, and mended, before.
+AHEAD = timedelta(hours=24)
+#: Seconds in which a look that is under way may end, when we are stopped.
+PATIENCE = 2.0
+
+log = structlog.get_logger()
+
+
+class Lookout:
+    """One of any number: who gives something up is settled by the ledger."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        #: What was said last of each release that is in danger: its state, and what was offered.
+        self._said: dict[str, tuple[str, ...]] = {}
+
+    def look(self) -> None:
+        """Look at every release to come, once. Raises nothing that time may heal."""
+        try:
+            now, armed = self._ledger.now(), self._ledger.armed()
+            if any(0 <= (release.at - now).total_seconds() < CALM for release in armed):
+                return
+            near = [release for release in armed if release.at - now < AHEAD]
+            on = floor(self._ledger) if near else None
+            for release in near:
+                self._look_at(release, on)
+            for episode in self._said.keys() - {release.episode for release in armed}:
+                del self._said[episode]
+        except (AvantError, SQLAlchemyError) as error:
+            told = str(error) if isinstance(error, AvantError) else type(error).__name__
+            log.warning("release.unforeseen", reason=told)
+
+    def _look_at(self, release: Release, on: Floor | None) -> None:
+        facts = known(self._ledger, release.episode, on)
+        ahead = _ahead(facts)
+        if ahead.safe:
+            if self._said.pop(release.episode, None):
+                log.info("release.safe", **self._about(facts, ahead))
+            return
+        remedy = chosen(remedies(facts, ahead, release.episode))
+        said = (ahead.state, *(remedy.names if remedy else ()))
+        if self._said.get(release.episode) != said:
+            self._said[release.episode] = said
+            offered = list(remedy.names) if remedy else []
+            log.error("release.endangered", offered=offered, why=list(ahead.why), **self._about(facts, ahead))
+        if remedy and remedy.automatic and not release.held:  # who holds it decides
+            self._give_up(facts, ahead, remedy)
+
+    def _give_up(self, facts: Known, ahead: Outlook, remedy: Remedy) -> None:
+        by = By(who="clock", action="drop", why=f"else {_told(ahead)}; with it {_told(remedy.outlook)}")
+        taken = [
+            name for name in remedy.names if self._ledger.give_up(facts.overview.plan.episode, name, by=by) is not None
+        ]
+        if taken:  # else another clock was first
+            log.warning("release.degraded", given_up=taken, **self._about(facts, remedy.outlook))
+
+    def _about(self, facts: Known, outlook: Outlook) -> dict[str, object]:
+        episode = facts.overview.plan.episode
+        return {
+            "episode": episode,
+            "trace": self._ledger.trace(episode, facts.overview.plan.version),
+            "state": outlook.state,
+            "slack_s": None if outlook.slack is None else round(outlook.slack, 1),
+            "p95": outlook.p95.isoformat(timespec="seconds") if outlook.p95 else None,
+        }
+
+
+@contextmanager
+def looking_out(ledger: Ledger) -> Iterator[None]:
+    """Look again and again while the context lasts."""
+    over = Event()
+    thread = Thread(target=_look, args=(Lookout(ledger), over), name="lookout", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(PATIENCE)
+
+
+def _look(lookout: Lookout, over: Event) -> None:
+    took = 0.0
+    while not over.wait(max(INTERVAL, SHARE * took)):
+        began = time.monotonic()
+        lookout.look()
+        took = time.monotonic() - began
+
+
+def _ahead(facts: Known) -> Outlook:
+    """Of the least edition; nothing is drawn when it is whole, or viewers have it."""
+    least = facts.offered[0]
+    if not facts.lacks[least.version] or facts.ref.version == least.version:
+        return Outlook(state="ready")
+    return readiness(facts, facts.overview.plan.episode).least.outlook
+
+
+def _told(outlook: Outlook) -> str:
+    return f"ready by {outlook.p95:%H:%M:%S} UTC" if outlook.p95 else outlook.state
