@@ -18,6 +18,7 @@ from workers.crew import Crew
 from workers.farm import Farm
 from workers.lanes import mix
 from workers.ledger import Ledger, Overview, Release, StepView, Submitted
+from workers.lookout import looking_out
 from workers.submission import Order, planned, tell
 from workers.supervisor import Supervisor, sweep
 
@@ -74,7 +75,7 @@ def work(plan: Plan, farm: Farm, crew: Crew, tick: Callable[[Overview, Superviso
     """
     check_open(farm.ledger, farm.settings.machine)
     slots = tuple(slot.slots for slot in crew.slots)
-    with Supervisor(farm.settings, farm.ledger, slots=slots, crew=crew) as supervisor:
+    with Supervisor(farm.settings, farm.ledger, slots=slots, crew=crew) as supervisor, looking_out(farm.ledger):
         farm.wait()
         ticking = clock.Clock(farm)
         supervisor.wake()

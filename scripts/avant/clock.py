@@ -6,17 +6,19 @@ import signal
 from workers import observability
 from workers.clock import Clock
 from workers.farm import open_farm
+from workers.lookout import looking_out
 from workers.settings import Settings
 from workers.slot import heard
 
 
 def clock() -> None:
-    """Say "not yet" of what is armed, and release it at its time, until SIGTERM. Nothing happens twice or early."""
+    """Release what is armed at its time, or say hours before that it won't make it. Until SIGTERM."""
     asked = heard(signal.SIGTERM)
     settings = Settings()
     with open_farm(settings) as farm:
         observability.configure(settings)  # a service logs to whoever started it
         farm.wait()
         ticking = Clock(farm)
-        while not select.select([asked], [], [], ticking.tick())[0]:
-            farm.check()
+        with looking_out(farm.ledger):
+            while not select.select([asked], [], [], ticking.tick())[0]:
+                farm.check()

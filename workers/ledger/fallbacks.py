@@ -26,7 +26,7 @@ class Fallbacks(Database):
         is armed or no such fallback is declared, `DeliveryError` when too little would be left.
         """
         with self._write() as connection:
-            pass_gate(connection, alone=True)
+            pass_gate(connection)
             armed = select(releases).where(releases.c.episode == episode).with_for_update()
             release, row = connection.execute(armed).first(), current_plan(connection, episode)
             if release is None or row is None:

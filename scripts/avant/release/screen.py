@@ -57,7 +57,7 @@ def answer(screen: Screen) -> str:
     if known.release is None and not least.released:
         return "NO: nothing is armed. Submit the episode, which arms it."
     if known.release and known.release.held:
-        return f"NO, it is HELD: `avant release go {known.overview.plan.episode}`. Else: {_lower(_forecast(screen))}"
+        return f"NO, it is HELD: `avant release go {known.overview.plan.episode}`. Else: {_forecast(screen)}"
     return _forecast(screen)
 
 
@@ -221,10 +221,6 @@ def _edition_name(going: Going) -> str:
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
     return ", ".join(names[:LISTED]) + more
-
-
-def _lower(sentence: str) -> str:
-    return sentence[:1].lower() + sentence[1:] if sentence.startswith(("Y", "N")) else sentence
 
 
 def _date(wall: str) -> Any:
