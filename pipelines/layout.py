@@ -20,8 +20,10 @@ from dataclasses import dataclass, field
 PUBLIC = ("t/", "v/", "e/")
 
 IMMUTABLE = "public, max-age=31536000, immutable"
+#: Seconds for which edges keep an entry point after T.
+TTL = 5
 #: After T: short enough for a flip to be seen, served stale only while the origin fails.
-RELEASED = "public, max-age=5, stale-if-error=86400"
+RELEASED = f"public, max-age={TTL}, stale-if-error=86400"
 #: Before T: collapsed at the edge for a second, never served stale.
 NOT_YET = "public, max-age=1, must-revalidate"
 PRIVATE = "private, no-store"

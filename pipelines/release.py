@@ -21,7 +21,7 @@ from pipelines.policy import Policy
 from pipelines.tools.s3 import Store, Upload
 from pipelines.track import AudioTrack, TextTrack, Track
 from pipelines.trim import WHOLE, Trim, trimmed
-from pipelines.wire import canonical
+from pipelines.wire import canonical, from_data, to_data
 
 #: Clocks that meet at one object: each write that is lost means that another's was not.
 TRIES = 20
@@ -74,6 +74,8 @@ def entry_points(ref: Ref, tracks: Sequence[Track], policy: Policy | None, names
                 "dash": layout.MPD,
                 "languages": _languages(tracks),
                 "chapters": layout.from_manifest(name, layout.CHAPTERS),
+                # Manifests show it anyway. A ledger that has lost it must not bring back what was withdrawn.
+                **({} if ref.trim == WHOLE else {"trim": to_data(ref.trim)}),
             }
         ),
     }
@@ -85,6 +87,17 @@ def generation_of(body: bytes) -> int:
         return _generation_told(body)
     found = GENERATION.match(body)
     return int(found[1] or found[2]) if found else -1
+
+
+def trim_of(body: bytes) -> Trim:
+    """The trim that a `release.json` tells. Raises `StoreError` if it can't be told: none is not the same."""
+    try:
+        return from_data(Trim, json.loads(body).get("trim", {}))
+    except ValueError as error:
+        raise StoreError(
+            "A `release.json` says of what is withdrawn or capped what we never wrote.",
+            hint="Put it back as it was: older versions of the object, or the edges, may have it.",
+        ) from error
 
 
 def mirror(store: Store, ref: Ref, bodies: Mapping[str, bytes]) -> None:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from pipelines import layout
 from pipelines.layout import Names
-from pipelines.release import generation_of
+from pipelines.release import generation_of, trim_of
 from pipelines.tools.s3 import Store
+from pipelines.trim import Trim
 from workers.ledger import Ledger
 
 #: Bytes of an entry point in JSON; it has a few hundred.
@@ -28,6 +29,8 @@ class Shown:
     generation: int
     #: The public name of the version, `v/NAME/`.
     version: str
+    #: What of it was withdrawn or capped.
+    trim: Trim
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +54,7 @@ def recover(ledger: Ledger, store: Store, names: Names) -> Recovered:
             continue
         versions = (digest for digest in ledger.planned(shown.episode) if names.version(digest) == shown.version)
         version = next(versions, None)
-        if ledger.raise_ref(shown.episode, shown.generation, version):
+        if ledger.raise_ref(shown.episode, shown.generation, version, shown.trim):
             (raised if version else forgotten).append(shown.episode)
     return Recovered(epoch=epoch, raised=tuple(raised), forgotten=tuple(forgotten))
 
@@ -62,4 +65,9 @@ def _shown(store: Store) -> Iterator[Shown]:
         found = store.get(key, limit=LARGEST) if file == layout.RELEASE else None
         generation = generation_of(found[0]) if found else -1
         if found and 0 < generation <= HIGHEST:
-            yield Shown(episode=episode, generation=generation, version=f"v/{json.loads(found[0]).get('version')}/")
+            yield Shown(
+                episode=episode,
+                generation=generation,
+                version=f"v/{json.loads(found[0]).get('version')}/",
+                trim=trim_of(found[0]),
+            )

@@ -12,7 +12,8 @@ from pipelines.plan import Plan
 from pipelines.release import Ref, entry_points, mirror
 from pipelines.tools import process
 from pipelines.tools.s3 import Store
-from pipelines.trim import WHOLE
+from pipelines.trim import WHOLE, Trim
+from pipelines.wire import to_data
 from tests.fakes.farm import claim, claimed, made, plan, step
 from tests.fakes.postgres import SERVER
 from tests.fakes.releases import TRACKS, policy
@@ -104,6 +105,47 @@ def test_a_flip_that_was_forgotten_stays(
     assert (ref.generation, ref.version) == (2, one.version)
     assert recover(ledger, store, names).raised == ()
     assert released(ledger, plan("e", [step("b")])).generation == 3
+
+
+def test_what_was_withdrawn_stays_withdrawn(
+    ledger: Ledger, ledger_address: str, tmp_path: Path, store: Store, names: Names
+) -> None:
+    """Of what was turned after the backup, the entry points tell the trim; nothing offers the language again."""
+    one = plan("e", [step("a")])
+    released(ledger, one)
+    restore = backup(ledger, ledger_address, tmp_path)
+    trim = Trim(withdrawn=("de",), max_height=720, max_bitrate=3_500_000)
+    turned = ledger.turn(ledger.ref("e"), version=one.version, trim=trim, by=By(who="ana", action="withdraw"))
+    assert turned
+    mirror(store, turned, entry_points(turned, TRACKS, policy(), names))
+    restore()
+    assert ledger.ref("e").trim == WHOLE
+    recover(ledger, store, names)
+    assert (ledger.ref("e").generation, ledger.ref("e").trim) == (2, trim)
+    assert ledger.acts("e")[0].after == {"version": one.version, "trim": to_data(trim)}
+    assert released(ledger, plan("e", [step("b")])).trim == trim
+
+
+def test_what_viewers_were_taken_back_from_is_held(
+    ledger: Ledger, ledger_address: str, tmp_path: Path, store: Store, names: Names
+) -> None:
+    """The backup has a release armed that has been, and that somebody rolled back: no clock does it again."""
+    one, two = plan("e", [step("a")]), plan("e", [step("b")])
+    released(ledger, one)
+    ledger.submit(two, deadline=None)
+    while held := claim(ledger):
+        ledger.commit(held.step.id, held.token, made(held.step, token=held.token))
+    ledger.arm(Release(episode="e", at=ledger.now(), wall="now", editions=two.editions))
+    restore = backup(ledger, ledger_address, tmp_path)
+    assert ledger.flip("e", generation=1)
+    back = ledger.turn(ledger.ref("e"), version=one.version, trim=WHOLE, by=By(who="ana", action="rollback"))
+    assert back
+    mirror(store, back, entry_points(back, TRACKS, policy(), names))
+    restore()
+    recover(ledger, store, names)
+    assert (ledger.ref("e").generation, ledger.ref("e").version) == (3, one.version)
+    with pytest.raises(ReleaseError, match="held"):
+        ledger.flip("e", generation=3)
 
 
 def test_a_version_that_was_forgotten_is_said_and_not_overwritten(

@@ -18,9 +18,9 @@ from workers.ledger.schema import acts, now
 class By:
     """Whose decision something is."""
 
-    #: `clock`, or an operator as the host knows them.
+    #: `clock`, `ledger recover`, or an operator as the host knows them.
     who: str
-    #: `flip`, `arm`, `hold`, `go`, `rollback`, `withdraw`, `restore`, `cap`, `uncap`, `drop`.
+    #: `flip`, `arm`, `hold`, `go`, `rollback`, `withdraw`, `restore`, `cap`, `uncap`, `drop`, `recover`.
     action: str
     why: str = ""
 

@@ -20,15 +20,18 @@ def editions_of(row: Row[Any]) -> tuple[Edition, ...]:
     return tuple(from_data(Edition, each) for each in row.editions)
 
 
-def fullest(connection: Connection, row: Row[Any] | None, episode: str, viewers: str | None) -> Edition:
+def fullest(
+    connection: Connection, row: Row[Any] | None, episode: str, viewers: str | None, *, let_go: bool = False
+) -> Edition:
     """
-    The fullest edition of what is armed that may be released now; `viewers` have that version, if any.
+    The fullest edition of what is armed that may be released now, or with `let_go` if it were not held; `viewers` have
+    that version, if any.
 
     Raises `ReleaseError` when nothing is armed, it is held, before its time, or no edition is whole.
     """
     if row is None:
         raise ReleaseError(f"Nothing of `{episode}` is armed.", hint="Submit the episode, which arms it.")
-    if row.held:
+    if row.held and not let_go:
         raise ReleaseError(f"The release of `{episode}` is held.", hint=f"`avant release go {episode}`.")
     if row.clock < row.at:
         raise ReleaseError(

@@ -48,14 +48,16 @@ class Release:
 class Refs(Database):
     """Releases to come, and the refs that they flip."""
 
-    def arm(self, release: Release) -> None:
+    def arm(self, release: Release, *, by: By | None = None) -> None:
         """
         Have `release` happen at its time, instead of the episode's last one; one that is held stays held.
 
-        What the episode's plan has given up by now stays given up, whatever whoever arms it knew.
+        What the episode's plan has given up by now stays given up, whatever whoever arms it knew. Told in the trail if it
+        is an operator's doing.
         """
         with self._write() as connection:
-            _locked(connection, release.episode)  # who gives something up has this row until its plan is written
+            # Who gives something up has this row until its plan is written.
+            row = locked(connection, release.episode)
             values = {
                 "at": release.at.timestamp(),
                 "wall": release.wall,
@@ -64,6 +66,10 @@ class Refs(Database):
             }
             armed = insert_new(connection, releases).values(episode=release.episode, held=release.held, **values)
             connection.execute(armed.on_conflict_do_update(index_elements=[releases.c.episode], set_=values))
+            if by:
+                before = {"wall": row.wall, "version": editions_of(row)[-1].version} if row else {}
+                after = {"wall": release.wall, "version": release.version}
+                note(connection, release.episode, by, before=before, after=after)
 
     def armed(self) -> tuple[Release, ...]:
         """All releases to come, the next one first."""
@@ -73,10 +79,10 @@ class Refs(Database):
     def hold(self, episode: str, *, held: bool, by: By) -> Release:
         """Have a release wait for an operator, or no longer. Raises `ReleaseError` if none is armed."""
         with self._write() as connection:
-            row = _locked(connection, episode)
+            row = locked(connection, episode)
             if row is None:
                 raise ReleaseError(f"Nothing of `{episode}` is armed.", hint="Submit the episode, which arms it.")
-            _hold(connection, row, held=held, by=by)
+            holdlocked(connection, row, held=held, by=by)
             return _release(connection.execute(select(releases).where(releases.c.episode == episode)).one())
 
     def flipped(self, within: timedelta) -> dict[str, int]:
@@ -90,12 +96,15 @@ class Refs(Database):
         with self._read() as connection:
             return _ref(connection, episode)
 
-    def due(self, episode: str) -> Edition | None:
-        """What a flip would release now; None: viewers have it. Raises `ReleaseError` as `flip` does."""
+    def due(self, episode: str, *, let_go: bool = False) -> Edition | None:
+        """
+        What a flip would release now; None: viewers have it. Raises `ReleaseError` as `flip` does; with `let_go` as it
+        would if nothing were held.
+        """
         armed = select(releases, now().label("clock")).where(releases.c.episode == episode)
         with self._read() as connection:
             viewers = _ref(connection, episode).version
-            edition = fullest(connection, connection.execute(armed).first(), episode, viewers)
+            edition = fullest(connection, connection.execute(armed).first(), episode, viewers, let_go=let_go)
         return None if edition.version == viewers else edition
 
     def flip(self, episode: str, *, generation: int) -> Ref | None:
@@ -107,7 +116,7 @@ class Refs(Database):
         """
         with self._write() as connection:
             # Locked first: who meets another clock here then sees what that one did, and nobody arms another meanwhile.
-            row = _locked(connection, episode)
+            row = locked(connection, episode)
             before = _ref(connection, episode)
             if before.generation != generation:
                 return None
@@ -126,14 +135,14 @@ class Refs(Database):
         `ReleaseError` for an episode that is not released.
         """
         with self._write() as connection:
-            row = _locked(connection, ref.episode)
+            row = locked(connection, ref.episode)
             before = _ref(connection, ref.episode)
             if before.version is None:
                 raise ReleaseError(f"`{ref.episode}` is not released.", hint="Only what viewers get can be changed.")
             if before.generation != ref.generation:
                 return None
             if row is not None and version != before.version:
-                _hold(connection, row, held=True, by=by)
+                holdlocked(connection, row, held=True, by=by)
             return _moved(connection, before, version, trim, by)
 
 
@@ -144,13 +153,14 @@ def _promised(connection: Connection, release: Release) -> list[Any]:
     return [to_data(edition) for edition in release.editions]
 
 
-def _locked(connection: Connection, episode: str) -> Row[Any] | None:
+def locked(connection: Connection, episode: str) -> Row[Any] | None:
     """The row of what is armed, locked; with the ledger's clock."""
     armed = select(releases, now().label("clock")).where(releases.c.episode == episode).with_for_update()
     return connection.execute(armed).first()
 
 
-def _hold(connection: Connection, row: Row[Any], *, held: bool, by: By) -> None:
+def holdlocked(connection: Connection, row: Row[Any], *, held: bool, by: By) -> None:
+    """Have a release wait, or no longer, and tell it, if that is not so already."""
     if row.held != held:
         connection.execute(update(releases).where(releases.c.episode == row.episode).values(held=held))
         note(connection, row.episode, by, before={"held": row.held}, after={"held": held})
