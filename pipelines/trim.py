@@ -47,7 +47,12 @@ def trimmed(tracks: Sequence[Track], policy: Policy, trim: Trim) -> tuple[tuple[
 
 def frame_height(track: VideoTrack) -> Fraction:
     """The height of the 16:9 frame that the picture fills in one direction: what its rung is called by."""
-    short, long = sorted((track.width, track.height))
+    return framed(track.width, track.height)
+
+
+def framed(width: int, height: int) -> Fraction:
+    """The same of a picture of so many pixels."""
+    short, long = sorted((width, height))
     return max(Fraction(short), Fraction(long * 9, 16))
 
 

@@ -95,13 +95,22 @@ class Clock:
 
 def publish(farm: Farm, ref: Ref) -> None:
     """Bring an episode's entry points up to its ref. Harmless at any time, by anyone."""
+    mirror(farm.store, ref, rendered(farm, ref))
+
+
+def rendered(farm: Farm, ref: Ref) -> dict[str, bytes]:
+    """The bodies of its entry points. Raises `ReleaseError` when its version is gone, or nothing is left of it."""
     if ref.version is None:
-        mirror(farm.store, ref, entry_points(ref, (), None, farm.names))
-        return
-    version = farm.ledger.artifacts([ref.version])[ref.version]
-    made = farm.ledger.artifacts(version.facts["tracks"])
+        return entry_points(ref, (), None, farm.names)
+    version = farm.ledger.artifacts([ref.version]).get(ref.version)
+    made = farm.ledger.artifacts(version.facts["tracks"]) if version else {}
+    if version is None or len(made) < len(set(version.facts["tracks"])):
+        raise ReleaseError(
+            f"The version of `{ref.episode}` that generation {ref.generation} names is gone.",
+            hint=f"`avant versions {ref.episode}` lists those that exist.",
+        )
     tracks = load_tracks(made[digest] for digest in version.facts["tracks"])
-    mirror(farm.store, ref, entry_points(ref, tracks, policy_of(version), farm.names))
+    return entry_points(ref, tracks, policy_of(version), farm.names)
 
 
 def flip(farm: Farm, release: Release) -> Ref:

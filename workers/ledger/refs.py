@@ -82,7 +82,7 @@ class Refs(Database):
             row = locked(connection, episode)
             if row is None:
                 raise ReleaseError(f"Nothing of `{episode}` is armed.", hint="Submit the episode, which arms it.")
-            holdlocked(connection, row, held=held, by=by)
+            hold_locked(connection, row, held=held, by=by)
             return _release(connection.execute(select(releases).where(releases.c.episode == episode)).one())
 
     def flipped(self, within: timedelta) -> dict[str, int]:
@@ -142,7 +142,7 @@ class Refs(Database):
             if before.generation != ref.generation:
                 return None
             if row is not None and version != before.version:
-                holdlocked(connection, row, held=True, by=by)
+                hold_locked(connection, row, held=True, by=by)
             return _moved(connection, before, version, trim, by)
 
 
@@ -159,7 +159,7 @@ def locked(connection: Connection, episode: str) -> Row[Any] | None:
     return connection.execute(armed).first()
 
 
-def holdlocked(connection: Connection, row: Row[Any], *, held: bool, by: By) -> None:
+def hold_locked(connection: Connection, row: Row[Any], *, held: bool, by: By) -> None:
     """Have a release wait, or no longer, and tell it, if that is not so already."""
     if row.held != held:
         connection.execute(update(releases).where(releases.c.episode == row.episode).values(held=held))

@@ -1,0 +1,67 @@
+"""`avant release log EPISODE`: who did what to its release, when and why."""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+
+import typer
+
+from pipelines.wire import to_data
+from scripts.avant import console
+from scripts.avant.console import AsJson, clock_time, print_table
+from scripts.avant.retry import Episode
+from workers.farm import consulted
+from workers.ledger import Act
+from workers.night import check_known
+from workers.settings import Settings
+
+#: Of a digest, enough to tell versions apart.
+SHORT = 12
+
+
+def log(
+    episode: Episode,
+    last: Annotated[int, typer.Option(min=1, max=10_000, help="No more than the last so many.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List what was done to an episode's release: by clocks and by people, the last first."""
+    with consulted(Settings()) as ledger:
+        check_known(ledger, episode)
+        acts = ledger.acts(episode, limit=last)
+    if as_json:
+        console.print_json({"episode": episode, "acts": [to_data(act) for act in acts]})
+        return
+    print_table(
+        ("at", "who", "did", "generation>", "changed", "why"),
+        (
+            (
+                clock_time(act.at),
+                act.by.who,
+                act.by.action,
+                "" if act.generation is None else str(act.generation),
+                ", ".join(changed(act)),
+                act.by.why,
+            )
+            for act in acts
+        ),
+    )
+
+
+def changed(act: Act) -> Iterator[str]:
+    """What is otherwise after an act than before, in words."""
+    before, after = _flat(act.before), _flat(act.after)
+    for what, value in after.items():
+        if before.get(what) != value:
+            yield f"{what}: {_worded(before.get(what))} to {_worded(value)}"
+
+
+def _flat(state: Mapping[str, Any]) -> dict[str, Any]:
+    trim = {what.replace("_", " "): value for what, value in (state.get("trim") or {}).items()}
+    return {**{what: value for what, value in state.items() if what != "trim"}, **trim}
+
+
+def _worded(value: object) -> str:
+    if isinstance(value, list):
+        return " ".join(str(each) for each in value) or "none"
+    if value is None or value == "":
+        return "none"
+    return str(value)[:SHORT] if isinstance(value, str) and len(value) == 64 else str(value)
