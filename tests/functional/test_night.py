@@ -242,10 +242,12 @@ def test_a_store_that_is_down_leaves_it_decided_and_says_so(
     """A dry run needs no store; the real thing is ended by any clock."""
     monkeypatch.setenv("AVANT_S3_ENDPOINT", nowhere)
     assert told("cap", EPISODE, "360p", "--dry-run")["changes"]
-    with pytest.raises(StoreError):
-        avant("cap", EPISODE, "360p", *ANA)
+    error = refused("cap", EPISODE, "360p", *ANA)
+    assert isinstance(error, StoreError)
+    assert "Generation 2 is decided" in error.message
+    assert served(farm.store)["generation"] == 1
     Clock(farm).tick()
-    assert served(farm.store)["generation"] == farm.ledger.ref(EPISODE).generation
+    assert served(farm.store)["generation"] == farm.ledger.ref(EPISODE).generation == 2
 
 
 @pytest.mark.parametrize(

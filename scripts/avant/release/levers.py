@@ -108,7 +108,8 @@ def _pull(episode: str, lever: Lever, asked: Asked) -> None:
     """Look, show, ask, do, say when it is seen."""
     with night.open_night(asked.settings) as farm:
         ref = night.released(farm, episode)
-        if not asked.dry_run and night.finish(farm, ref) and asked.action == "rollback":
+        # Repeated because it was cut off, it must not go back twice; what others do twice is the same.
+        if asked.action == "rollback" and not asked.dry_run and night.finish(farm, ref):
             return _say_finished(farm, episode, ref.generation, asked)
         turn = lever(farm, ref)
         if not asked.as_json:
@@ -140,7 +141,7 @@ def _show(turn: Turn, asked: Asked) -> None:
 
 
 def _say_finished(farm: Farm, episode: str, generation: int, asked: Asked) -> None:
-    """A rollback that is repeated because it was cut off must not go back twice."""
+    """Say whose doing reached viewers only now."""
     last = night.told(farm.ledger.acts(episode, limit=1)[0], farm.ledger.now())
     if asked.as_json:
         console.print_json({"episode": episode, "action": "finish", "generation": generation, "last": last})
