@@ -52,8 +52,8 @@ class Refs(Database):
         """
         Have `release` happen at its time, instead of the episode's last one; one that is held stays held.
 
-        What the episode's plan has given up by now stays given up, whatever whoever arms it knew. Told in the trail if it
-        is an operator's doing.
+        What the episode's plan has given up by now stays given up, whatever whoever arms it knew. The trail tells of it
+        if it is an operator's doing.
         """
         with self._write() as connection:
             # Who gives something up has this row until its plan is written.
