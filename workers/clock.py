@@ -35,8 +35,10 @@ log = structlog.get_logger()
 class Clock:
     """One of any number of clocks: says "not yet" of what is armed, flips it at its time, ends what others began."""
 
-    def __init__(self, farm: Farm) -> None:
+    def __init__(self, farm: Farm, shown: Callable[[Ref], None] = lambda _ref: None) -> None:
+        """`shown` hears of every ref that viewers have been given; it must return at once."""
         self._farm = farm
+        self._shown = shown
         self._armed: dict[str, Release] = {}
         #: What was said last of an episode's flip, and of its entry points.
         self._said: dict[tuple[str, str], str] = {}
@@ -76,6 +78,7 @@ class Clock:
                 publish(farm, ref)
                 self._written[episode] = ref.generation
                 self._behind.discard(episode)
+                self._shown(ref)
         return min(INTERVAL, max(0.0, (soon - ledger.now()).total_seconds()))
 
     @contextmanager

@@ -37,6 +37,8 @@ MOST = 256
 #: Bytes that a compressed piece is undone to at a time, and at most in all: playlists are text, of a few megabytes.
 UNDONE_BLOCK = 256 << 10
 MOST_UNDONE = 64 << 20
+#: Bytes of a body that is kept: a segment of the highest rung has a tenth of that.
+MOST_KEPT = 64 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,8 @@ class Answer:
     size: int | None
     #: Of those bytes, if it was asked for.
     sha256: str = ""
+    #: Those bytes, if they were to be kept.
+    body: bytes = field(default=b"", repr=False)
     #: Bytes that travelled.
     sent: int = 0
     #: From asking to the last byte.
@@ -85,16 +89,24 @@ class EdgeClient(AbstractContextManager["EdgeClient"]):
         self._watch = threading.Thread(target=self._end_what_drips, name="edge", daemon=True)
         self._watch.start()
 
-    def fetch(self, key: str, headers: Mapping[str, str] = PLAYER, *, below: str = "", hashed: bool = False) -> Answer:
+    def fetch(
+        self,
+        key: str,
+        headers: Mapping[str, str] = PLAYER,
+        *,
+        below: str = "",
+        hashed: bool = False,
+        kept: bool = False,
+    ) -> Answer:
         """
         GET one object, `below` a prefix that no message ever shows. Raises `EdgeError` when the edge does not answer,
-        or not to the end.
+        or not to the end, or with more than is `kept`.
         """
         begun = time.monotonic()
         path = f"/{below}{quote(key)}"
         try:
             answer = self._asked(path, {"Host": self._host, **headers})
-            body = self._read(answer, hashed=hashed)
+            body = self._read(answer, _Body(answer.headers.get("content-encoding", ""), hashed=hashed, kept=kept))
             if self._over.is_set() or time.monotonic() > begun + WHOLE:
                 raise TimeoutError  # what we cut off ourselves may look whole
         except (OSError, HTTPError) as error:
@@ -107,6 +119,7 @@ class EdgeClient(AbstractContextManager["EdgeClient"]):
             headers={name.lower(): value for name, value in answer.headers.itermerged()},
             size=body.size,
             sha256=body.sha256,
+            body=bytes(body.kept or b""),
             sent=body.sent,
             seconds=time.monotonic() - begun,
         )
@@ -131,9 +144,8 @@ class EdgeClient(AbstractContextManager["EdgeClient"]):
                 raise
         return ask()
 
-    def _read(self, answer: BaseHTTPResponse, *, hashed: bool) -> "_Body":
+    def _read(self, answer: BaseHTTPResponse, body: "_Body") -> "_Body":
         """Read to the end, so that the edge keeps the whole and the connection can be used again."""
-        body = _Body(answer.headers.get("content-encoding", ""), hashed=hashed)
         try:
             while block := answer.read(BLOCK, decode_content=False):
                 body.feed(block)
@@ -205,9 +217,9 @@ def _pool(
 
 
 class _Body:
-    """A body as it passes by: how long it is once undone, and its sha256 if that is asked for."""
+    """A body as it passes by: how long it is once undone, its sha256 and its bytes if they are asked for."""
 
-    def __init__(self, encoding: str, *, hashed: bool) -> None:
+    def __init__(self, encoding: str, *, hashed: bool, kept: bool) -> None:
         coding = encoding.lower()
         self.sent = 0
         self._size = 0
@@ -215,6 +227,7 @@ class _Body:
         #: 47: zlib's or gzip's header, whichever comes.
         self._undo = zlib.decompressobj(47) if coding in ("gzip", "deflate") else None
         self._hash = hashlib.sha256() if hashed and self._known else None
+        self.kept = bytearray() if kept and self._known else None
 
     def feed(self, block: bytes) -> None:
         self.sent += len(block)
@@ -237,6 +250,10 @@ class _Body:
         self._size += len(block)
         if self._hash:
             self._hash.update(block)
+        if self.kept is not None:
+            if self._size > MOST_KEPT:
+                raise ProtocolError(f"has more than {MOST_KEPT} bytes")
+            self.kept += block
 
     def _undone(self, undo: "zlib._Decompress", block: bytes) -> None:
         waiting = block

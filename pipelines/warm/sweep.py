@@ -40,9 +40,11 @@ class Ask:
     index: int
     item: Item
     headers: Mapping[str, str]
-    #: Whose token it carries, if the edge wants one.
-    viewer: int = 0
+    #: Whose token it carries, if the edge wants one; None: it carries none, as an entry point needs none.
+    viewer: int | None = 0
     hashed: bool = False
+    #: Whether the answer's bytes are wanted.
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,8 +151,8 @@ class Asker(ExitStack):
         while True:
             asked = self.pace.before()
             try:
-                below = self._passes.prefix(ask.viewer)
-                answer = self._client.fetch(ask.item.key, headers, below=below, hashed=ask.hashed)
+                below = "" if ask.viewer is None else self._passes.prefix(ask.viewer)
+                answer = self._client.fetch(ask.item.key, headers, below=below, hashed=ask.hashed, kept=ask.kept)
             except EdgeError:
                 breaks += 1
                 if breaks == MOST_BREAKS or self._over.is_set():

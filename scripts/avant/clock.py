@@ -4,11 +4,13 @@ import select
 import signal
 
 from workers import observability
+from workers.canary import Canary
 from workers.clock import Clock
 from workers.farm import open_farm
 from workers.lookout import looking_out
 from workers.settings import Settings
 from workers.slot import heard
+from workers.submission import read_edges
 
 
 def clock() -> None:
@@ -18,7 +20,7 @@ def clock() -> None:
     with open_farm(settings) as farm:
         observability.configure(settings)  # a service logs to whoever started it
         farm.wait()
-        ticking = Clock(farm)
+        ticking = Clock(farm, shown=Canary(farm, read_edges(settings.edges)).told)
         with looking_out(farm.ledger):
             while not select.select([asked], [], [], ticking.tick())[0]:
                 farm.check()

@@ -148,6 +148,16 @@ def test_clocks_that_race_flip_each_release_once(farm: Farm, ledger_address: str
     assert [shown(farm.store, release.episode) for release in releases] == [dict.fromkeys(ALL, 1)] * 10
 
 
+def test_who_wants_to_know_hears_what_viewers_were_given(farm: Farm) -> None:
+    """Once the entry points are written, and not before: a canary that asked earlier would find the old ones."""
+    heard: list[tuple[int, dict[str, int]]] = []
+    promised(farm.ledger, "e", farm.ledger.now())
+    clock = Clock(farm, shown=lambda ref: heard.append((ref.generation, shown(farm.store, ref.episode))))
+    clock.tick()
+    clock.tick()
+    assert heard == [(1, dict.fromkeys(ALL, 1))]
+
+
 def test_a_store_that_is_down_is_outlived(farm: Farm, nowhere: str) -> None:
     """The clock says so, of the flip and of the entry points, and ends what it began when the store is back."""
     promised(farm.ledger, "e", farm.ledger.now())
