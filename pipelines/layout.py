@@ -15,9 +15,12 @@ Entry points and versions stand equally deep, so that both reach tracks as `../.
 import base64
 import hashlib
 import hmac
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 PUBLIC = ("t/", "v/", "e/")
+ATTEMPTS, WARMING = "attempts/", "warming/"
 
 IMMUTABLE = "public, max-age=31536000, immutable"
 #: Seconds for which edges keep an entry point after T.
@@ -49,6 +52,11 @@ CONTENT_TYPES = {
 }
 
 
+#: Where all of a track or a version is, and where one intermediate is.
+PREFIX = re.compile(r"[tv]/([a-z2-7]{26})/")
+INTERMEDIATE = re.compile(r"attempts/([^/]+)/([0-9]{1,18})/.+")
+
+
 def content_type(key: str) -> str:
     """The media type that the object at `key` is served with."""
     return CONTENT_TYPES[key[key.rindex(".") :]]
@@ -59,11 +67,30 @@ class Names:
     """Turns digests into public names, with the farm's secret."""
 
     key: bytes = field(repr=False)
+    #: By digest, names that are not what follows from the digest alone: of what was made again.
+    known: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def name(self, digest: str) -> str:
         """26 letters and digits (130 bits) that only the holder of the key can tell from the digest."""
-        mac = hmac.new(self.key, bytes.fromhex(digest), hashlib.sha256).digest()
-        return base64.b32encode(mac).decode().lower()[:26]
+        return self.known.get(digest) or self.again(digest, 0)
+
+    def again(self, digest: str, life: int) -> str:
+        """
+        The name of what has that digest and was collected `life` times: another each time.
+
+        Under its old name edges may still hold other bytes, and a collection may still be deleting.
+        """
+        said = bytes.fromhex(digest) + (life.to_bytes(4, "big") if life else b"")
+        return base64.b32encode(hmac.new(self.key, said, hashlib.sha256).digest()).decode().lower()[:26]
+
+    def knowing(self, keys: Mapping[str, str]) -> "Names":
+        """These names, and those of tracks and versions that are at `keys`, by digest."""
+        found = {digest: PREFIX.fullmatch(key) for digest, key in keys.items()}
+        return replace(self, known={**self.known, **{digest: match[1] for digest, match in found.items() if match}})
+
+    def to_be_made(self, digests: Iterable[str], life: int) -> "Names":
+        """These names, and those of what is made for the first time after it was collected `life` times."""
+        return replace(self, known={**self.known, **{digest: self.again(digest, life) for digest in digests}})
 
     def track(self, digest: str) -> str:
         return f"t/{self.name(digest)}/"
@@ -72,10 +99,10 @@ class Names:
         return f"v/{self.name(digest)}/"
 
     def inventory(self, digest: str) -> str:
-        return f"inventories/{self.name(digest)}.json"
+        return inventory(self.track(digest))
 
     def warming(self, digest: str) -> str:
-        return f"warming/{self.name(digest)}.json"
+        return f"{WARMING}{self.name(digest)}.json"
 
 
 def entry_points(episode: str) -> str:
@@ -85,7 +112,12 @@ def entry_points(episode: str) -> str:
 
 def attempt(step: str, token: int) -> str:
     """The prefix that one attempt of a step writes to."""
-    return f"attempts/{step}/{token}/"
+    return f"{ATTEMPTS}{step}/{token}/"
+
+
+def inventory(prefix: str) -> str:
+    """The key of what must be below the prefix of a track or a version."""
+    return f"inventories/{prefix.split('/')[1]}.json"
 
 
 def from_manifest(prefix: str, file: str) -> str:

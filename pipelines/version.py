@@ -146,7 +146,7 @@ def inventory(store: Store, names: Names, made: Artifact) -> tuple[Item, ...]:
 
     Raises `ReleaseError` when the inventory is missing, or is not the one that was committed.
     """
-    key = names.inventory(made.digest)
+    key = names.knowing({made.digest: made.key}).inventory(made.digest)
     found = store.get(key)
     if found is None or hashlib.sha256(found[0]).hexdigest() != made.sha256:
         how = "is missing" if found is None else "is not the one that was committed"

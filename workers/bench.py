@@ -142,7 +142,7 @@ class Bench:
             workspace = Workspace(
                 scratch=folder,
                 store=self.store,
-                names=self.names,
+                names=named(self.names, claim),
                 attempt=attempt(step.id, claim.token),
                 inputs=claim.inputs,
                 watch=lease.watch,
@@ -177,6 +177,12 @@ class Bench:
             worker=self.worker,
             attempt=claim.attempt,
         )
+
+
+def named(names: Names, claim: Claim) -> Names:
+    """What the step is to call what it starts from and what it makes, some of which may have been collected before."""
+    known = names.knowing({digest: made.key for digest, made in claim.inputs.items()})
+    return known.to_be_made(claim.step.makes, claim.life)
 
 
 def _classed(error: Exception) -> Exception:

@@ -113,7 +113,8 @@ def rendered(farm: Farm, ref: Ref) -> dict[str, bytes]:
             hint=f"`avant versions {ref.episode}` lists those that exist.",
         )
     tracks = load_tracks(made[digest] for digest in version.facts["tracks"])
-    return entry_points(ref, tracks, policy_of(version), farm.names)
+    names = farm.names.knowing({ref.version: version.key})
+    return entry_points(ref, tracks, policy_of(version), names)
 
 
 def flip(farm: Farm, release: Release) -> Ref:

@@ -47,12 +47,15 @@ class Recovered:
 def recover(ledger: Ledger, store: Store, names: Names) -> Recovered:
     """Fence off whoever held a step, and raise every ref to what the store shows. Raises `StoreError`."""
     epoch = ledger.fence()
+    ledger.forget_doomed()
     raised: list[str] = []
     forgotten: list[str] = []
     for shown in _shown(store):
         if shown.generation <= ledger.ref(shown.episode).generation:
             continue
-        versions = (digest for digest in ledger.planned(shown.episode) if names.version(digest) == shown.version)
+        planned = ledger.planned(shown.episode)
+        known = names.knowing({digest: made.key for digest, made in ledger.artifacts(planned).items()})
+        versions = (digest for digest in planned if known.version(digest) == shown.version)
         version = next(versions, None)
         if ledger.raise_ref(shown.episode, shown.generation, version, shown.trim):
             (raised if version else forgotten).append(shown.episode)

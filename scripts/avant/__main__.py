@@ -11,6 +11,7 @@ from scripts.avant.bump import bump
 from scripts.avant.cancel import cancel
 from scripts.avant.clock import clock
 from scripts.avant.doctor import doctor
+from scripts.avant.gc import gc
 from scripts.avant.ledger import ledger
 from scripts.avant.levers import drain, pause, resume, undrain
 from scripts.avant.logs import logs
@@ -38,7 +39,7 @@ app = typer.Typer(
 COMMANDS = (
     *(run, plan, submit, clock, status, watch, versions),
     *(retry, cancel, bump, logs, drain, undrain, pause, resume),
-    *(worker, metrics, presets, doctor),
+    *(worker, metrics, gc, presets, doctor),
 )
 for command in COMMANDS:
     app.command()(command)

@@ -8,6 +8,7 @@ from workers.ledger.acts import Act, Acts, By
 from workers.ledger.database import connect
 from workers.ledger.fallbacks import Fallbacks
 from workers.ledger.faults import explained
+from workers.ledger.garbage import Attempt, Begun, Existing, Garbage, Grave
 from workers.ledger.history import Histories
 from workers.ledger.look import Look, Looks
 from workers.ledger.measures import Measured, Measures
@@ -22,11 +23,15 @@ from workers.ledger.work import Claim, Taken, Verdict, Work
 
 __all__ = [
     "Act",
+    "Attempt",
+    "Begun",
     "By",
     "Cancelled",
     "Claim",
     "EpisodeView",
+    "Existing",
     "Fault",
+    "Grave",
     "HostView",
     "LaneView",
     "Ledger",
@@ -58,6 +63,7 @@ class Ledger(
     Acts,
     Fallbacks,
     Standings,
+    Garbage,
 ):
     """One connection pool, and everything that is asked of it. Safe for use by several threads."""
 

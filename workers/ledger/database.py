@@ -5,7 +5,7 @@ Whatever is done in either runs on SQLite and PostgreSQL alike; how locks differ
 SQLite one writer is alone in the whole ledger. On PostgreSQL rows are locked, in this order, so that no two
 transactions ever wait for each other:
 
-1. the *gate*: submissions hold it alone, commits share it, nobody else needs it;
+1. the *gate*: submissions and collections hold it alone, commits and turned refs share it, nobody else needs it;
 2. the row of a host, or of a release;
 3. steps, by id; a claim takes one that nobody holds, and waits for none;
 4. artifacts that are inserted, by digest; and after those, steps that may have become ready, by id.

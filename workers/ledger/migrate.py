@@ -14,7 +14,7 @@ from pipelines.errors import ConfigurationError
 from workers.ledger.schema import revision
 
 #: The newest migration: the schema that this version of Avant works with.
-HEAD = "0003"
+HEAD = "0004"
 #: What is locked on PostgreSQL, so that of several processes that find an empty database one fills it.
 LOCK = 0x4156414E55
 

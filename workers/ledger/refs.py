@@ -18,8 +18,9 @@ from pipelines.release import Ref
 from pipelines.trim import Trim
 from pipelines.wire import from_data, to_data
 from workers.ledger.acts import By, note
-from workers.ledger.database import Database, insert_new, instant
+from workers.ledger.database import Database, insert_new, instant, passed
 from workers.ledger.gate import editions_of, fullest
+from workers.ledger.pins import rescue
 from workers.ledger.schema import now, refs, releases
 from workers.ledger.submit import current_plan
 
@@ -132,17 +133,20 @@ class Refs(Database):
         Have viewers get another version, or another part of it, than by `ref`; None: that is not the ref any more.
 
         Who goes back to another version does not want the clock to undo it: what is armed is held. Raises
-        `ReleaseError` for an episode that is not released.
+        `ReleaseError` for an episode that is not released, and for a version that was collected.
         """
         with self._write() as connection:
+            connection.execute(select(passed()))  # nothing is collected meanwhile
             row = locked(connection, ref.episode)
             before = _ref(connection, ref.episode)
             if before.version is None:
                 raise ReleaseError(f"`{ref.episode}` is not released.", hint="Only what viewers get can be changed.")
             if before.generation != ref.generation:
                 return None
-            if row is not None and version != before.version:
-                hold_locked(connection, row, held=True, by=by)
+            if version != before.version:
+                rescue(connection, version)
+                if row is not None:
+                    hold_locked(connection, row, held=True, by=by)
             return _moved(connection, before, version, trim, by)
 
 

@@ -101,6 +101,8 @@ steps = Table(
     #: Where a tool failed last, and until when only other hosts may claim it.
     Column("failed_on", Text),
     Column("elsewhere_until", Double, nullable=False, server_default=text("0")),
+    #: How often what it makes has been collected: made again, it gets another name.
+    Column("life", Integer, nullable=False, server_default=text("0")),
 )
 #: The one query of a claim.
 Index("steps_by_urgency", steps.c.state, steps.c.lane, steps.c.latest_start, steps.c.position)
@@ -144,6 +146,19 @@ artifacts = Table(
     Column("step", Text, nullable=False),
     Column("token", BigInteger, nullable=False),
     Column("committed_at", Double, nullable=False),
+    #: Since when nobody needs it. It exists all the same, until it is collected; whoever needs it again says so here.
+    Column("doomed_at", Double),
+)
+
+#: What exists no more, and is still to be deleted from the store.
+graves = Table(
+    "graves",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    #: An object, or a prefix ending in "/".
+    Column("key", Text, nullable=False),
+    #: Not to be deleted before: somebody who has lost a step may still write there.
+    Column("due", Double, nullable=False),
 )
 
 hosts = Table(

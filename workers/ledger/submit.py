@@ -81,6 +81,7 @@ def take_in(connection: Connection, plan: Plan, due: float | None, *, again: boo
     """
     makes = {made for step in plan.steps for made in step.makes}
     existing = frozenset(connection.scalars(select(artifacts.c.digest).where(artifacts.c.digest.in_(makes))))
+    spare(connection, existing)
     todo = missing(plan, set(existing))
     others = _made_by_others(connection, plan.episode, todo)
     own = missing(plan, set(existing) | set(others))
@@ -117,6 +118,12 @@ def _kept(connection: Connection, plan: Plan, due: float | None) -> Plan:
         if name in declared:
             plan = fall_back(plan, declared[name])
     return plan
+
+
+def spare(connection: Connection, digests: Collection[str]) -> None:
+    """Have nothing of this collected: it is needed, again or still. Only for who has passed the gate."""
+    doomed = (artifacts.c.digest.in_(digests), artifacts.c.doomed_at.is_not(None))
+    connection.execute(update(artifacts).where(*doomed).values(doomed_at=None))
 
 
 def _is_current(connection: Connection, plan: Plan, due: float | None) -> bool:

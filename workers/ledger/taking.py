@@ -111,7 +111,7 @@ def _taking(lanes: tuple[Lane, ...]) -> Update:
             attempts=steps.c.attempts + 1,
             lease_until=now() + bindparam("seconds"),
         )
-        .returning(steps.c.id, steps.c.body, steps.c.episode, steps.c.token, steps.c.attempts, asked())
+        .returning(*(steps.c[name] for name in ("id", "body", "episode", "token", "attempts", "life")), asked())
     )
 
 

@@ -216,7 +216,10 @@ def _makers(connection: Connection, plan: Plan) -> Mapping[str, list[Row[Any]]]:
 
 
 def _view(step: Step, makers: Mapping[str, list[Row[Any]]], made: frozenset[str]) -> StepView:
-    done = made.issuperset(step.makes)
+    # What was made and is not there was collected, because nothing needs it any more.
+    states = {digest: {row.state for row in makers.get(digest, ())} for digest in step.makes}
+    collected = {digest for digest, found in states.items() if "done" in found <= {"done", "dropped"}}
+    done = (made | collected).issuperset(step.makes)
     rows = [row for digest in step.makes for row in makers.get(digest, ()) if done == (row.state == "done")]
     row = min(rows, key=lambda row: (TELLING.index(row.state), row.id), default=None)
     state: State = "done" if done else "waiting" if row is None or row.state == "dropped" else row.state

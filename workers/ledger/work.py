@@ -66,6 +66,8 @@ class Claim:
     attempt: int
     #: Of the submission that asked for it.
     trace: str
+    #: How often what it makes was made before, and collected.
+    life: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +131,7 @@ class Work(Database):
             inputs=inputs,
             attempt=taken.attempts,
             trace=trace_of(taken.episode, taken.submitted_at),
+            life=taken.life,
         )
 
     def renew(self, step: str, token: int, *, progress: float, lease_seconds: float) -> bool:
