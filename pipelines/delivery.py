@@ -55,6 +55,7 @@ Language = Annotated[str, AfterValidator(_language)]
 Selector = Annotated[str, AfterValidator(_selector)]
 Uri = Annotated[str, AfterValidator(_uri)]
 TimeCode = Annotated[str, AfterValidator(_time_code)]
+WallTime = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2})?$")]
 Checksum = Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{64}$"), AfterValidator(str.lower)]
 
 
@@ -131,10 +132,21 @@ class Fallback(Document):
     """Done by itself as soon as the release is in danger; else it is offered to operators."""
 
 
+class Territories(Document):
+    """Countries that get it otherwise than the rest: with entry points of their own, over the same media."""
+
+    codes: Annotated[tuple[Annotated[str, Field(pattern=r"^[A-Z]{2}$")], ...], Field(min_length=1, max_length=250)]
+    """ISO 3166-1 codes: `["FR", "BE"]`. Their entry points are `e/EPISODE/FR/main.m3u8` and so on."""
+    default_language: Language | None = None
+    """The sound that players pick there unless the viewer chose, BCP 47. Default: the original's."""
+    ends: WallTime | None = None
+    """When it ends there, wall time in the release's zone. Default: when the release does."""
+
+
 class ReleaseTime(Document):
     """When viewers get it, a wall time and a zone; and what of it."""
 
-    at: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2})?$")]
+    at: WallTime
     """Wall time, `2026-11-29T03:00`."""
     zone: str = "UTC"
     """IANA zone, `Europe/Paris`."""
@@ -151,6 +163,19 @@ class ReleaseTime(Document):
     """Tracks that may follow within a day."""
     fallback: Annotated[tuple[Fallback, ...], Field(max_length=20)] = ()
     """What may be given up, the first first, when the release would be late."""
+    ends: WallTime | None = None
+    """When it ends, wall time in the same zone; of a time that comes twice, the first. From then on entry points say
+    "ended"; sessions that are playing go on. Default: never."""
+    territories: Annotated[tuple[Territories, ...], Field(max_length=250)] = ()
+    """Countries with a default language or an end of their own."""
+
+    @model_validator(mode="after")
+    def _names_each_country_once(self) -> "ReleaseTime":
+        codes = [code for each in self.territories for code in each.codes]
+        twice = next((code for code in codes if codes.count(code) > 1), None)
+        if twice:
+            raise ValueError(f"territory `{twice}` is named twice")
+        return self
 
 
 class Delivery(Document):

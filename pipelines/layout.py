@@ -4,12 +4,14 @@ Where everything is in the bucket. Nothing else knows an object key.
     t/NAME/     a track: init segment, media segments, playlists           public, immutable
     v/NAME/     a version: multivariant playlist, MPD, chapters            public, immutable
     e/EPISODE/  an episode's entry points: the mirror of its ref           public, short-lived
+    e/EPISODE/FR/           those of a territory                           public, short-lived
     inventories/NAME.json   what must be in a track or version, by sha256  private
     warming/NAME.json       how far the warming of one edge is            private
     attempts/STEP/TOKEN/    what one attempt of a step made                private
 
 Public names are keyed: an HMAC of the digest, so that knowing an episode's inputs does not reveal its URLs.
-Entry points and versions stand equally deep, so that both reach tracks as `../../t/NAME/…`.
+Entry points and versions stand equally deep, so that both reach tracks as `../../t/NAME/…`; a territory's stand
+one deeper.
 """
 
 import base64
@@ -108,6 +110,16 @@ class Names:
 def entry_points(episode: str) -> str:
     """The prefix of an episode's entry points."""
     return f"e/{episode}/"
+
+
+def territory(code: str) -> str:
+    """What stands before the names of a territory's entry points, among those of its episode."""
+    return f"{code}/" if code else ""
+
+
+def deeper(prefix: str) -> str:
+    """What a territory's entry points must take the prefix of a track or a version for."""
+    return f"../{prefix}"
 
 
 def attempt(step: str, token: int) -> str:

@@ -8,11 +8,12 @@ replaces a higher one, so that any clock may finish what another began.
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
 from pipelines import layout
+from pipelines.availability import EVERYWHERE, Availability, Territory
 from pipelines.errors import ReleaseError, StoreError
 from pipelines.layout import Names
 from pipelines.manifests.dash import mpd
@@ -44,23 +45,47 @@ class Ref:
     flipped_at: datetime | None
     #: What of it new sessions are not offered.
     trim: Trim = WHOLE
+    #: Codes of the territories in which it has ended.
+    ended: tuple[str, ...] = ()
 
 
-def entry_points(ref: Ref, tracks: Sequence[Track], policy: Policy | None, names: Names) -> dict[str, bytes]:
+def entry_points(
+    ref: Ref,
+    tracks: Sequence[Track],
+    policy: Policy | None,
+    names: Names,
+    where: Availability = EVERYWHERE,
+) -> dict[str, bytes]:
     """
-    The bodies of an episode's entry points by file name, in the order in which they are written.
+    The bodies of an episode's entry points by file name, in the order in which they are written; of each territory too.
 
     `tracks` and `policy` are those of the version that `ref` names; a ref that says "not yet" looks at neither.
     Raises `ReleaseError` for a released ref without a version.
     """
+    bodies: dict[str, bytes] = {}
+    for each in where.territories:
+        own = _own(ref, tracks, policy, names, each)
+        bodies |= {layout.territory(each.code) + file: body for file, body in own.items()}
+    return bodies
+
+
+def _own(
+    ref: Ref, tracks: Sequence[Track], policy: Policy | None, names: Names, territory: Territory
+) -> dict[str, bytes]:
+    """The entry points of one territory."""
     if ref.state == "not-yet":
-        return _not_yet(ref)
+        return _nothing(ref, "not-yet", "NotYet")
+    if territory.code in ref.ended:
+        return _nothing(ref, "ended", "Ended")
     if ref.version is None or policy is None or not tracks:
         raise ReleaseError(
             f"Episode `{ref.episode}` is released as generation {ref.generation}, but with no version.",
             hint="Release a version of it.",
         )
+    policy = replace(policy, default_language=territory.default_language or policy.default_language)
     tracks, policy = trimmed(tracks, policy, ref.trim)
+    place = layout.deeper if territory.code else str
+    tracks = [replace(track, prefix=place(track.prefix)) for track in tracks]
     said = f"avant generation={ref.generation} state=released"
     name = names.version(ref.version)
     return {
@@ -73,7 +98,7 @@ def entry_points(ref: Ref, tracks: Sequence[Track], policy: Policy | None, names
                 "hls": layout.MULTIVARIANT_PLAYLIST,
                 "dash": layout.MPD,
                 "languages": _languages(tracks),
-                "chapters": layout.from_manifest(name, layout.CHAPTERS),
+                "chapters": layout.from_manifest(place(name), layout.CHAPTERS),
                 # Manifests show it anyway. A ledger that has lost it must not bring back what was withdrawn.
                 **({} if ref.trim == WHOLE else {"trim": to_data(ref.trim)}),
             }
@@ -126,17 +151,17 @@ def _raise_to(store: Store, upload: Upload, generation: int, body: bytes) -> Non
     raise StoreError(f"`{upload.key}` was changed by others {TRIES} times while generation {generation} was written.")
 
 
-def _not_yet(ref: Ref) -> dict[str, bytes]:
+def _nothing(ref: Ref, state: Literal["not-yet", "ended"], root: str) -> dict[str, bytes]:
     """
     Nothing that a player plays, so that it says so; nothing of the version, and no time.
 
     HLS: no variant stream, which hls.js and Safari call an error. DASH: a root that is not `MPD`.
     """
-    said = f"avant generation={ref.generation} state=not-yet"
+    said = f"avant generation={ref.generation} state={state}"
     return {
         layout.MULTIVARIANT_PLAYLIST: f"#EXTM3U\n## {said}\n".encode(),
-        layout.MPD: f'<?xml version="1.0" encoding="UTF-8"?>\n<!-- {said} -->\n<NotYet/>\n'.encode(),
-        layout.RELEASE: canonical(_told(ref)),
+        layout.MPD: f'<?xml version="1.0" encoding="UTF-8"?>\n<!-- {said} -->\n<{root}/>\n'.encode(),
+        layout.RELEASE: canonical({**_told(ref), "state": state}),
     }
 
 

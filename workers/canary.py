@@ -19,6 +19,7 @@ from typing import get_args
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from pipelines.availability import ELSEWHERE
 from pipelines.canary import Offered, Played, offered, play
 from pipelines.canary.route import Protocol
 from pipelines.canary.viewer import SupersededError
@@ -50,7 +51,7 @@ class Turn:
 
 def turns(ref: Ref, now: datetime | None) -> tuple[Turn, ...]:
     """When a ref that was just mirrored is to be played; all its times, if nobody knows what time it is."""
-    if ref.flipped_at is None or ref.version is None:
+    if ref.flipped_at is None or ref.version is None or ELSEWHERE in ref.ended:
         return ()
     due = [Turn(ref=ref, at=ref.flipped_at + after) for after in AFTER]
     return tuple(turn for turn in due if now is None or turn.at > now - LATE)
@@ -159,8 +160,8 @@ def viewed(edges: Sequence[Edge]) -> list[Edge]:
 def released(farm: Farm, ref: Ref) -> Offered:
     """What viewers are to get by that ref. Raises `ReleaseError` when that is nothing."""
     made = farm.ledger.artifacts([ref.version]) if ref.version else {}
-    if ref.version is None or ref.version not in made:
-        raise ReleaseError(f"`{ref.episode}` is not released.", hint="A canary plays what viewers get.")
+    if ref.version is None or ref.version not in made or ELSEWHERE in ref.ended:
+        raise ReleaseError(f"`{ref.episode}` is not offered.", hint="A canary plays what viewers get.")
     version = made[ref.version]
     tracks = farm.ledger.artifacts(version.facts["tracks"])
     listed = (inventory(farm.store, farm.names, tracks[digest]) for digest in version.facts["tracks"])

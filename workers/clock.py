@@ -67,6 +67,9 @@ class Clock:
             if release.at <= now and not release.held:
                 with self._outliving("flip", release.episode):
                     flip(farm, release)
+        for episode in ledger.ending():  # before anything is written: what is over must not be shown for a moment
+            with self._outliving("end", episode):
+                self._end(episode)
         moved = ledger.flipped(RECENT)  # by us, by another clock, or by an operator
         self._behind |= {episode for episode, generation in moved.items() if self._written.get(episode, 0) < generation}
         soon = min((release.at for release in armed.values() if release.at > now), default=now + LATEST)
@@ -80,6 +83,12 @@ class Clock:
                 self._behind.discard(episode)
                 self._shown(ref)
         return min(INTERVAL, max(0.0, (soon - ledger.now()).total_seconds()))
+
+    def _end(self, episode: str) -> None:
+        ended = self._farm.ledger.end(episode)
+        if ended:
+            where = ", ".join(code or "elsewhere" for code in ended)
+            log.info("release.ended", episode=episode, where=where)
 
     @contextmanager
     def _outliving(self, what: str, episode: str = "") -> Iterator[None]:
@@ -104,7 +113,9 @@ def publish(farm: Farm, ref: Ref) -> None:
 def rendered(farm: Farm, ref: Ref) -> dict[str, bytes]:
     """The bodies of its entry points. Raises `ReleaseError` when its version is gone, or nothing is left of it."""
     if ref.version is None:
-        return entry_points(ref, (), None, farm.names)
+    where = farm.ledger.availability(ref.episode)
+    if ref.version is None:
+        return entry_points(ref, (), None, farm.names, where)
     version = farm.ledger.artifacts([ref.version]).get(ref.version)
     made = farm.ledger.artifacts(version.facts["tracks"]) if version else {}
     if version is None or len(made) < len(set(version.facts["tracks"])):
@@ -114,7 +125,7 @@ def rendered(farm: Farm, ref: Ref) -> dict[str, bytes]:
         )
     tracks = load_tracks(made[digest] for digest in version.facts["tracks"])
     names = farm.names.knowing({ref.version: version.key})
-    return entry_points(ref, tracks, policy_of(version), names)
+    return entry_points(ref, tracks, policy_of(version), names, where)
 
 
 def flip(farm: Farm, release: Release) -> Ref:

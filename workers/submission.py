@@ -11,6 +11,7 @@ from pathlib import Path
 
 import structlog
 
+from pipelines.availability import EVERYWHERE, Availability, availability
 from pipelines.delivery import Delivery, open_delivery
 from pipelines.errors import ConfigurationError, refused, undeliverable
 from pipelines.instant import Instant, resolve
@@ -40,6 +41,8 @@ class Order:
     edges: tuple[Edge, ...]
     #: When viewers get it; None: as soon as it is ready.
     release: Instant | None
+    #: Where, and until when.
+    where: Availability = EVERYWHERE
 
     @property
     def remote(self) -> bool:
@@ -63,6 +66,7 @@ def order_of(delivery: Delivery, settings: Settings, edges: Sequence[Edge] | Non
         preset=preset,
         edges=tuple(edges) if edges is not None else read_edges(settings.edges),
         release=resolve(delivery.release) if delivery.release else None,
+        where=availability(delivery),
     )
 
 
@@ -87,6 +91,7 @@ def arm(order: Order, plan: Plan, ledger: Ledger) -> Release:
         wall=order.release.wall if order.release else "now",
         editions=plan.editions if order.release else plan.editions[-1:],
     )
+    ledger.agree(plan.episode, order.where)
     if ledger.ref(plan.episode).version != plan.version:
         ledger.arm(release)
     return release

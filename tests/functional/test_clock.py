@@ -13,6 +13,7 @@ import structlog
 
 from pipelines import layout
 from pipelines.artifact import Artifact
+from pipelines.availability import Availability, Territory
 from pipelines.release import Ref, generation_of
 from pipelines.tools.s3 import Store
 from pipelines.wire import to_data
@@ -146,6 +147,43 @@ def test_clocks_that_race_flip_each_release_once(farm: Farm, ledger_address: str
     assert max(late) < timedelta(seconds=1)
     Clock(farm).tick()
     assert [shown(farm.store, release.episode) for release in releases] == [dict.fromkeys(ALL, 1)] * 10
+
+
+def test_what_is_over_says_so_where_it_is(farm: Farm) -> None:
+    """A territory at its own end, by the ledger's clock, a generation higher, and told; offered again once agreed."""
+    now = farm.ledger.now()
+    british = Territory(code="GB", ends=now + timedelta(seconds=1))
+    farm.ledger.agree("e", Availability(territories=(Territory(), british)))
+    promised(farm.ledger, "e", now)
+    clock = Clock(farm)
+    clock.tick()
+    assert shown(farm.store, "e") == shown(farm.store, "e/GB") == dict.fromkeys(ALL, 1)
+    until(lambda: farm.ledger.ref("e").ended == ("GB",), meanwhile=lambda: wait(clock.tick()))
+    assert shown(farm.store, "e") == shown(farm.store, "e/GB") == dict.fromkeys(ALL, 2)
+    assert state(farm.store, "e") == "released"
+    assert state(farm.store, "e/GB") == "ended"
+    act = farm.ledger.acts("e")[0]
+    assert (act.by.who, act.by.action, act.after) == ("clock", "end", {"ended": ["GB"]})
+    clock.tick()
+    assert farm.ledger.ref("e").generation == 2
+    farm.ledger.agree("e", Availability(territories=(Territory(), replace(british, ends=None))))
+    clock.tick()
+    assert (state(farm.store, "e/GB"), farm.ledger.ref("e").generation) == ("released", 3)
+
+
+def test_what_was_over_before_it_began_is_never_shown(farm: Farm) -> None:
+    """A release that was late by more than it was to last."""
+    now = farm.ledger.now()
+    farm.ledger.agree("e", Availability(territories=(Territory(ends=now - timedelta(hours=1)),)))
+    promised(farm.ledger, "e", now)
+    Clock(farm).tick()
+    assert state(farm.store, "e") == "ended"
+
+
+def state(store: Store, place: str) -> str:
+    found = store.get(layout.entry_points(place) + layout.RELEASE)
+    assert found
+    return str(json.loads(found[0])["state"])
 
 
 def test_who_wants_to_know_hears_what_viewers_were_given(farm: Farm) -> None:

@@ -46,7 +46,7 @@ def shown(connection: Connection, *, keep: int, lifetime: timedelta) -> set[str]
     seen = defaultdict[str, list[str]](list)
     moves = select(acts.c.episode, acts.c.before, acts.c.after, (now() - acts.c.at).label("age"))
     for row in connection.execute(moves.where(acts.c.generation.is_not(None)).order_by(acts.c.id.desc())):
-        seen[row.episode].append(row.after.get("version"))
+        seen[row.episode] += filter(None, [row.after.get("version")])  # an end names none
         if row.age < lifetime.total_seconds():
             pinned |= {row.before.get("version"), row.after.get("version")}
     pinned |= {version for each in seen.values() for version in list(dict.fromkeys(each))[:keep]}

@@ -210,6 +210,7 @@ def _ref(connection: Connection, episode: str) -> Ref:
         version=row.version or None,  # empty: released by a ledger that was lost, and forgotten since
         flipped_at=instant(row.flipped_at),
         trim=from_data(Trim, row.trim),
+        ended=tuple(row.ended),
     )
 
 

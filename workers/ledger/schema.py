@@ -189,7 +189,19 @@ refs = Table(
     Column("version", Text, nullable=False),
     #: What of it new sessions are not offered.
     Column("trim", JSON, nullable=False, server_default=text("'{}'")),
+    #: Codes of the territories in which it has ended.
+    Column("ended", JSON, nullable=False, server_default=text("'[]'")),
     Column("flipped_at", Double, nullable=False),
+)
+
+#: Where and until when an episode is offered, if there is more to say than: everywhere, for ever.
+availabilities = Table(
+    "availabilities",
+    metadata,
+    Column("episode", Text, primary_key=True),
+    Column("body", JSON, nullable=False),
+    #: When refs have something to say of it that they don't yet; empty: never again.
+    Column("due", Double, index=True),
 )
 
 releases = Table(
