@@ -112,7 +112,6 @@ def publish(farm: Farm, ref: Ref) -> None:
 
 def rendered(farm: Farm, ref: Ref) -> dict[str, bytes]:
     """The bodies of its entry points. Raises `ReleaseError` when its version is gone, or nothing is left of it."""
-    if ref.version is None:
     where = farm.ledger.availability(ref.episode)
     if ref.version is None:
         return entry_points(ref, (), None, farm.names, where)

@@ -6,8 +6,8 @@ SQL through SQLAlchemy's expressions: SQLite embedded, PostgreSQL for a farm; on
 
 from workers.ledger.acts import Act, Acts, By
 from workers.ledger.database import connect
-from workers.ledger.fallbacks import Fallbacks
 from workers.ledger.ends import Ends
+from workers.ledger.fallbacks import Fallbacks
 from workers.ledger.faults import explained
 from workers.ledger.garbage import Attempt, Begun, Existing, Garbage, Grave
 from workers.ledger.history import Histories
