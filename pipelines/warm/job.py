@@ -104,30 +104,33 @@ def prove(job: WarmJob, workspace: Workspace) -> Checked:
     progress = Progress(None, "", "", len(taken))
     progress.noted.warmed = set(range(len(taken)))
     progress.noted.warmed_at = now
-    proof = None
     with Asker(job.edge, workspace.scratch.parent) as asker:
         work = _Work(job=job, asker=asker, ranked=taken, progress=progress, watch=workspace.watch)
         try:
             if not known:
                 _refuse_too_small(job, fitted)
             work.prove()
-            proof = work.evidence(left=len(ranked) - len(taken))
         except EdgeError as error:
-            said = f"{error.message} {error.hint}"
-    lost, asked = sorted(work.prover.lacking), len(work.prover.sampled())
-    if proof:
-        said = f"{proof.hits} of {asked} objects are hits; {len(lost)} had been lost, and were warmed again."
+            return _checked(work, now, None, f"{error.message} {error.hint}")
+    proof = work.evidence(left=len(ranked) - len(taken))
+    asked, lost = len(work.prover.sampled()), len(work.prover.lacking)
+    said = f"{proof.hits} of {asked} objects are hits; {lost} had been lost, and were warmed again."
+    return _checked(work, now, proof, said)
+
+
+def _checked(work: "_Work", at: datetime, proof: Evidence | None, said: str) -> Checked:
+    lost = sorted(work.prover.lacking)
     return Checked(
-        edge=job.edge.name,
-        version=job.version,
-        checked_at=now,
+        edge=work.job.edge.name,
+        version=work.job.version,
+        checked_at=at,
         ok=proof is not None,
         said=said,
-        objects=len(taken),
-        asked=asked,
-        hits=len(progress.noted.proved),
+        objects=len(work.ranked),
+        asked=len(work.prover.sampled()),
+        hits=len(work.progress.noted.proved),
         lost=len(lost),
-        first_lost=tuple(taken[n].item.key for n in lost[:TOLD]),
+        first_lost=tuple(work.ranked[n].item.key for n in lost[:TOLD]),
         evidence=proof,
     )
 
