@@ -24,6 +24,9 @@ from workers.farm import Farm
 from workers.ledger import By, open_ledger
 from workers.settings import Settings
 
+#: What the ledger does of it is promised of both kinds, in test_refs and test_recovery.
+pytestmark = pytest.mark.parametrize("ledger_address", ["sqlite"], indirect=True)
+
 NAMES = Names(key=b"the farm's naming key")
 ANA = ("--yes", "--who", "ana")
 

@@ -110,6 +110,30 @@ def test_a_held_release_waits_for_an_operator(ledger: Ledger) -> None:
     assert told == [("clock", "flip", "", 1), ("ana", "go", "", None), ("ana", "hold", "the dub is wrong", None)]
 
 
+def test_what_stands_in_the_way_besides_a_hold_can_be_asked(ledger: Ledger) -> None:
+    """And nothing is let go by asking."""
+    release = armed(ledger, ledger.now())
+    ledger.hold("e", held=True, by=By(who="ana", action="hold"))
+    assert ledger.due("e", let_go=True) == release.editions[0]
+    ledger.arm(replace(release, at=SOON))
+    with pytest.raises(ReleaseError, match="too early"):
+        ledger.due("e", let_go=True)
+    with pytest.raises(ReleaseError, match="held"):
+        ledger.due("e")
+
+
+def test_who_arms_is_told(ledger: Ledger) -> None:
+    """With what was armed before. A submission, which arms anew each time, is not an operator."""
+    release = armed(ledger, SOON)
+    assert ledger.acts("e") == ()
+    ledger.arm(replace(release, wall="later"), by=By(who="ana", action="arm"))
+    (act,) = ledger.acts("e")
+    assert (act.before, act.after) == (
+        {"wall": "then", "version": release.version},
+        {"wall": "later", "version": release.version},
+    )
+
+
 def test_a_ref_is_turned_by_compare_and_set(ledger: Ledger) -> None:
     """Of two operators who saw the same ref, one turns it; each turn is told with what was before."""
     release = armed(ledger, ledger.now())

@@ -32,7 +32,7 @@ SECONDS = 135
 SIZE = (640, 360)
 EPISODE = "avant-s01e01"
 FILES = {"hls": layout.MULTIVARIANT_PLAYLIST, "dash": layout.MPD, "json": layout.RELEASE}
-#: What hls.js calls a picture that waits for the stream, which is in the waits too, and one that the machine delays.
+#: What hls.js calls a picture that waits for the stream, which is among the waits too, and one that the machine delays.
 STOOD_STILL = "mediaError bufferStalledError"
 #: One of each format, as many as there are processors in the smallest machine that runs this.
 WATCHING = tuple(way for way in PLAYERS if str(way) in ("hls.js-hls", "shaka-dash"))
