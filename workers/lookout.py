@@ -26,6 +26,8 @@ SHARE = 4.0
 CALM = 30.0
 #: Releases further ahead are not looked at: too much will be submitted, and mended, before.
 AHEAD = timedelta(hours=24)
+#: Seconds to spare with which a release that was in danger is safe: not one that comes and goes with each look.
+RELIEF = 60.0
 #: Seconds in which a look that is under way may end, when we are stopped.
 PATIENCE = 2.0
 
@@ -37,34 +39,42 @@ class Lookout:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        #: What was said last of each release that is in danger: its state, and what was offered.
+        #: What was said last of each release that is in danger: why it is for ever, and what was offered.
         self._said: dict[str, tuple[str, ...]] = {}
 
     def look(self) -> None:
         """Look at every release to come, once. Raises nothing that time may heal."""
-        try:
+        with self._outliving():
             now, armed = self._ledger.now(), self._ledger.armed()
             if any(0 <= (release.at - now).total_seconds() < CALM for release in armed):
                 return
             near = [release for release in armed if release.at - now < AHEAD]
             on = floor(self._ledger) if near else None
             for release in near:
-                self._look_at(release, on)
+                with self._outliving(release.episode):
+                    self._look_at(release, on)
             for episode in self._said.keys() - {release.episode for release in armed}:
                 del self._said[episode]
+
+    @contextmanager
+    def _outliving(self, episode: str = "") -> Iterator[None]:
+        """Log what stands in the way, and go on: the next look tries again."""
+        try:
+            yield
         except (AvantError, SQLAlchemyError) as error:
             told = str(error) if isinstance(error, AvantError) else type(error).__name__
-            log.warning("release.unforeseen", reason=told)
+            log.warning("release.unforeseen", episode=episode, reason=told)
 
     def _look_at(self, release: Release, on: Floor | None) -> None:
         facts = known(self._ledger, release.episode, on)
         ahead = _ahead(facts)
         if ahead.safe:
-            if self._said.pop(release.episode, None):
+            relieved = ahead.slack is None or ahead.slack >= RELIEF
+            if relieved and self._said.pop(release.episode, None) is not None:
                 log.info("release.safe", **self._about(facts, ahead))
             return
         remedy = chosen(remedies(facts, ahead, release.episode))
-        said = (ahead.state, *(remedy.names if remedy else ()))
+        said = (*ahead.why, *(remedy.names if remedy else ()))
         if self._said.get(release.episode) != said:
             self._said[release.episode] = said
             offered = list(remedy.names) if remedy else []

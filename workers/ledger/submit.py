@@ -105,16 +105,17 @@ def current_plan(connection: Connection, episode: str) -> Row[Any, Any] | None:
 
 def _kept(connection: Connection, plan: Plan, due: float | None) -> Plan:
     """
-    `plan`, less what its episode has given up for the release at `due` that is still armed.
+    `plan`, less what its episode has given up for a release that is still armed, if `due` is still when it is due.
 
     Whoever submits again does not undo that; another release time does, and so does a delivery without that fallback.
     """
-    armed = select(releases.c.episode).where(releases.c.episode == plan.episode, releases.c.at == due)
-    row = current_plan(connection, plan.episode)
-    if row is None or not row.plan.get("given_up") or connection.execute(armed).first() is None:
+    armed = select(releases.c.at).where(releases.c.episode == plan.episode)
+    row, at = current_plan(connection, plan.episode), connection.execute(armed).scalar()
+    # Operators may have moved either: the deadline that work is ordered by, or the release.
+    if row is None or at is None or due not in (at, row.deadline):
         return plan
     declared = {fallback.name: fallback for fallback in plan.fallbacks}
-    for name in row.plan["given_up"]:
+    for name in row.plan.get("given_up", ()):
         if name in declared:
             plan = fall_back(plan, declared[name])
     return plan

@@ -52,7 +52,7 @@ class Screen:
 def answer(screen: Screen) -> str:
     """Yes or no, in a sentence."""
     known, least = screen.known, screen.found.least
-    if known.overview.cancelled_at:
+    if known.overview.cancelled_at and not least.released:
         return "NO: it was cancelled. Submitted again, it goes on from what is there."
     if known.release is None and not least.released:
         return "NO: nothing is armed. Submit the episode, which arms it."
@@ -87,7 +87,11 @@ def _rest(screen: Screen) -> str:
         return "; viewers have all of it"
     if going.outlook.state == "ready" or (going.outlook.p95 and at and going.outlook.p95 <= at):
         return ", with all of it" if len(screen.found.editions) > 1 else ""
-    return f"; the rest follows, {_when(screen, going.outlook)}" if len(screen.found.editions) > 1 else ""
+    if len(screen.found.editions) == 1:
+        return ""
+    if going.outlook.state == "never":
+        return f"; the rest does not follow: {'; '.join(going.outlook.why)}"
+    return f"; the rest follows, {_when(screen, going.outlook)}"
 
 
 def _advice(screen: Screen) -> str:
@@ -127,10 +131,16 @@ def print_screen(screen: Screen) -> None:
     data.print()
     print_table(
         ("part", "class", "made>", "state", "likely>", "at the latest>", "slack>", "in the way"),
-        (_part(screen, part) for part in screen.found.parts),
+        (_part(screen, part) for part in sorted(screen.found.parts, key=_pressing)),
     )
     for line in _foot(screen):
         data.print(line, markup=False)
+
+
+def _pressing(part: Part) -> tuple[bool, float]:
+    """What is in the way first, what is ready last."""
+    slack = float("-inf") if part.outlook.state == "never" else part.outlook.slack
+    return part.outlook.state == "ready", 0.0 if slack is None else slack
 
 
 def _head(screen: Screen) -> Iterator[str]:
