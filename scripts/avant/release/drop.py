@@ -9,7 +9,7 @@ from scripts.avant import console
 from scripts.avant.console import AsJson, say
 from scripts.avant.release.asking import Asked, DryRun, Who, Why, Yes
 from scripts.avant.release.screen import Screen, print_screen, told
-from scripts.avant.release.show import ACTS, zone_of
+from scripts.avant.release.show import zone_of
 from scripts.avant.retry import Episode
 from workers.degrade import remedies
 from workers.farm import consulted
@@ -62,6 +62,6 @@ def _screen(ledger: Ledger, facts: Known, supposing: tuple[str, ...]) -> Screen:
         found=found,
         remedies=() if safe else remedies(facts, found.least.outlook, episode),
         supposing=supposing,
-        acts=ledger.acts(episode, limit=ACTS),
+        acts=ledger.acts(episode),
         zone=zone_of(facts),
     )

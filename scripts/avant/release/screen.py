@@ -16,6 +16,8 @@ from workers.readiness import Going, Known, Outlook, Part, Readiness
 SOON = timedelta(hours=1)
 #: What is so far from T has its date with it.
 SAME_NIGHT = timedelta(hours=12)
+#: So many of the last acts are shown.
+ACTS = 5
 #: So many names are listed; of more, the number.
 LISTED = 4
 CLASSES = {"must": "MUST", "should": "SHOULD", "later": "LATER"}
@@ -155,11 +157,13 @@ def _head(screen: Screen) -> Iterator[str]:
 
 
 def _armed(screen: Screen) -> str:
-    if screen.known.release is None:
+    release = screen.known.release
+    if release is None:
         return "Nothing is armed"
-    arming = next((act for act in screen.acts if act.by.action in ("arm", "go", "hold")), None)
-    held = "held" if screen.known.release.held else "armed, not held"
-    return f"{held.capitalize()} (by {arming.by.who}, {screen.time(arming.at)})" if arming else f"{held.capitalize()}"
+    doing = "hold" if release.held else "arm"
+    act = next((act for act in screen.acts if act.by.action == doing), None)
+    whose = f"by {act.by.who}, {screen.time(act.at)}" if act else "by its submission"
+    return f"Held {whose}" if release.held else f"Armed {whose}; not held"
 
 
 def _viewers(screen: Screen) -> str:
@@ -219,7 +223,7 @@ def _foot(screen: Screen) -> Iterator[str]:
         yield f"  {' + '.join(remedy.names)} ({drops}): {_when(screen, remedy.outlook)}{_gain(remedy)}"
     if screen.acts:
         yield "\nDone last:"
-    for act in screen.acts:
+    for act in screen.acts[:ACTS]:
         why = f": {act.by.why}" if act.by.why else ""
         yield f"  {screen.time(act.at)} {act.by.who} {act.by.action}{why}"
 
@@ -270,7 +274,7 @@ def told(screen: Screen) -> dict[str, Any]:
         "fallbacks": [_remedy_told(each) for each in screen.remedies],
         "acts": [
             {"at": act.at.isoformat(), "who": act.by.who, "action": act.by.action, "why": act.by.why}
-            for act in screen.acts
+            for act in screen.acts[:ACTS]
         ],
     }
 

@@ -5,9 +5,10 @@ from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import typer
+from pydantic import ValidationError
 
 from pipelines.arrival import AUDIO, TEXT, Arrival
-from pipelines.delivery import ReleaseTime
+from pipelines.delivery import ReleaseTime, TextSource
 from pipelines.errors import DeliveryError
 from pipelines.instant import resolve
 from scripts.avant import console
@@ -22,8 +23,6 @@ from workers.readiness import Known, readiness
 from workers.settings import Settings
 from workers.suppose import arrived, given_up, lost
 
-#: So many of the last acts are shown.
-ACTS = 5
 UNCLEAR = "write --arrives as subtitles.fr=01:30: {what}, a language, and a time in the release's zone"
 
 
@@ -42,7 +41,7 @@ def show(
     """Will it be in time? Says when each part will be ready, what is in the way, and what giving something up gains."""
     with consulted(Settings()) as ledger:
         facts = known(ledger, episode)
-        acts = ledger.acts(episode, limit=ACTS)
+        acts = ledger.acts(episode)
     zone = zone_of(facts)
     supposed, supposing = facts, []
     for asked in arrives or []:
@@ -83,7 +82,11 @@ def _arrival(asked: str, facts: Known, zone: ZoneInfo) -> tuple[Arrival, datetim
     what = next((each for each in (*AUDIO, *TEXT) if each == kind), None)
     if what is None or not language or not when:
         raise typer.BadParameter(UNCLEAR.format(what=", ".join((*TEXT, *AUDIO))))
-    return Arrival(what=what, language=language), _instant(when, facts, zone)
+    try:
+        tag = TextSource(language=language, file=track).language  # as a delivery's would be read
+    except ValidationError as error:
+        raise typer.BadParameter(str(error.errors()[0]["msg"])) from error
+    return Arrival(what=what, language=tag), _instant(when, facts, zone)
 
 
 def _instant(when: str, facts: Known, zone: ZoneInfo) -> datetime:
