@@ -2,16 +2,27 @@
 A wall time in a zone, resolved once to the instant that it means.
 
 Twice a year a night has an hour too few or one twice. A time that does not exist is refused; one that comes twice must
-say which.
+say which. Rules of zones change a few times a year, by law: which rules it was resolved by is kept with it.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from pathlib import Path
+from zoneinfo import TZPATH, ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pipelines.delivery import ReleaseTime
 from pipelines.errors import DeliveryError
 from presets.document import nearest
+
+#: Hours of the local day in which hardly anything is released: 15:00 is 03:00 mistaken, and nobody is there at 05:00.
+FIRST_ODD_HOUR, LAST_ODD_HOUR = 4, 16
+NOON = 12
+#: A release further ahead is rather a year or a month mistaken.
+FAR = timedelta(days=60)
+#: To each side of a release, within which a change of clocks is worth a word.
+HALF_A_DAY = timedelta(hours=12)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +32,8 @@ class Instant:
     utc: datetime
     #: `2026-11-29 03:00 Europe/Paris`
     wall: str
+    #: Release of the time zone database that it was resolved by: `2025b`.
+    tzdata: str = ""
 
 
 def resolve(release: ReleaseTime) -> Instant:
@@ -41,7 +54,40 @@ def resolve(release: ReleaseTime) -> Instant:
             f"{wall:%H:%M} on {wall:%Y-%m-%d} comes twice in {release.zone}: clocks go back.",
             hint="Set `fold = 0` for the first, `fold = 1` for the second.",
         )
-    return Instant(utc=max(meant) if release.fold else min(meant), wall=f"{wall:%Y-%m-%d %H:%M} {release.zone}")
+    return Instant(
+        utc=max(meant) if release.fold else min(meant),
+        wall=f"{wall:%Y-%m-%d %H:%M} {release.zone}",
+        tzdata=tzdata_of(release.zone),
+    )
+
+
+def unusual(release: Instant, now: datetime) -> tuple[str, ...]:
+    """What somebody should look at twice before a release at that time is armed; nothing, for most."""
+    return tuple(_unusual(release, now))
+
+
+def _unusual(release: Instant, now: datetime) -> Iterator[str]:
+    wall, _, zone = release.wall.rpartition(" ")
+    hour = datetime.fromisoformat(wall).hour
+    if FIRST_ODD_HOUR <= hour <= LAST_ODD_HOUR:
+        yield f"{release.wall} is in the {'morning' if hour < NOON else 'afternoon'}"
+    if release.utc <= now:
+        yield f"{release.wall} has passed: it would be released as soon as it is whole"
+    if release.utc > now + FAR:
+        yield f"{release.wall} is {(release.utc - now).days} days ahead"
+    local = [(release.utc + by).astimezone(ZoneInfo(zone)).utcoffset() for by in (-HALF_A_DAY, HALF_A_DAY)]
+    if local[0] != local[1]:
+        yield f"clocks change in {zone} that night: {release.wall} is {release.utc:%Y-%m-%d %H:%M} UTC"
+
+
+def tzdata_of(zone: str, path: tuple[str, ...] = TZPATH) -> str:
+    """Release of the database that rules of `zone` are read from here: the system's, else the one that we bring."""
+    for folder in map(Path, path):
+        if (folder / zone).is_file():
+            listing = folder / "tzdata.zi"
+            first = listing.read_text(encoding="utf-8").partition("\n")[0] if listing.is_file() else ""
+            return first.removeprefix("# version ").strip() or "the system's"
+    return version("tzdata")
 
 
 def _zone(name: str) -> ZoneInfo:

@@ -93,7 +93,7 @@ def arm(order: Order, plan: Plan, ledger: Ledger) -> Release:
     )
     ledger.agree(plan.episode, order.where)
     if ledger.ref(plan.episode).version != plan.version:
-        ledger.arm(release)
+        ledger.arm(release, tzdata=order.release.tzdata if order.release else "")
     return release
 
 

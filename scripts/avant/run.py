@@ -1,11 +1,13 @@
 """`avant run episode.toml`: everything, in the foreground, on this machine."""
 
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from pipelines.instant import unusual
 from pipelines.release import Ref
 from scripts.avant import console
 from scripts.avant.console import AsJson, say
@@ -36,6 +38,7 @@ def run(
     """Make an episode, publish it, warm the edges, and release it at its time. Run it again to go on after a stop."""
     settings = Settings()
     order = read_order(document, settings, read_edges(edges) if edges else None)
+    point_out(order)
     try:
         with open_farm(settings) as farm:
             outcome = produce(order, farm, slots=slots, wait=not no_wait, quiet=as_json)
@@ -46,6 +49,12 @@ def run(
         console.print_json(summary(outcome))
     else:
         print_summary(outcome)
+
+
+def point_out(order: Order) -> None:
+    """Say what is unusual about an order's time: it may be what was meant."""
+    for odd in unusual(order.release, datetime.now(UTC)) if order.release else ():
+        say(f"warning: {odd}")
 
 
 def produce(order: Order, farm: Farm, *, slots: int | None, wait: bool, quiet: bool) -> Outcome:

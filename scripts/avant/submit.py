@@ -6,7 +6,7 @@ from typing import Any
 from pipelines.plan import Plan
 from scripts.avant import console
 from scripts.avant.console import AsJson, clock_time, data, duration, size
-from scripts.avant.run import Document, EdgeList
+from scripts.avant.run import Document, EdgeList, point_out
 from workers import observability
 from workers.ledger import Submitted
 from workers.settings import Settings
@@ -18,6 +18,7 @@ def submit(document: Document, edges: EdgeList = None, as_json: AsJson = False) 
     settings = Settings()
     observability.configure(settings)
     order = read_order(document, settings, read_edges(edges) if edges else None)
+    point_out(order)
     with open_desk(settings) as desk:
         plan = desk.plan(order)
         submitted = desk.submit(order, plan)

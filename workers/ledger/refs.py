@@ -25,6 +25,7 @@ from workers.ledger.schema import now, refs, releases
 from workers.ledger.submit import current_plan
 
 CLOCK = By(who="clock", action="flip")
+ARMING = By(who="submission", action="arm")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +50,12 @@ class Release:
 class Refs(Database):
     """Releases to come, and the refs that they flip."""
 
-    def arm(self, release: Release, *, by: By | None = None) -> None:
+    def arm(self, release: Release, *, by: By | None = None, tzdata: str = "") -> None:
         """
         Have `release` happen at its time, instead of the episode's last one; one that is held stays held.
 
         What the episode's plan has given up by now stays given up, whatever whoever arms it knew. The trail tells of it
-        if it is an operator's doing.
+        if it is an operator's doing, or makes a difference; with `tzdata`, by whose rules the wall time was resolved.
         """
         with self._write() as connection:
             # Who gives something up has this row until its plan is written.
@@ -67,10 +68,7 @@ class Refs(Database):
             }
             armed = insert_new(connection, releases).values(episode=release.episode, held=release.held, **values)
             connection.execute(armed.on_conflict_do_update(index_elements=[releases.c.episode], set_=values))
-            if by:
-                before = {"wall": row.wall, "version": editions_of(row)[-1].version} if row else {}
-                after = {"wall": release.wall, "version": release.version}
-                note(connection, release.episode, by, before=before, after=after)
+            _note_arming(connection, row, release, by, tzdata)
 
     def armed(self) -> tuple[Release, ...]:
         """All releases to come, the next one first."""
@@ -161,6 +159,16 @@ def locked(connection: Connection, episode: str) -> Row[Any] | None:
     """The row of what is armed, locked; with the ledger's clock."""
     armed = select(releases, now().label("clock")).where(releases.c.episode == episode).with_for_update()
     return connection.execute(armed).first()
+
+
+def _note_arming(connection: Connection, row: Row[Any] | None, release: Release, by: By | None, tzdata: str) -> None:
+    before = {"at": instant(row.at).isoformat(), "wall": row.wall} if row else {}
+    after = {"at": release.at.isoformat(), "wall": release.wall}
+    if by or (tzdata and before != after):
+        versions = ({"version": editions_of(row)[-1].version} if row else {}, {"version": release.version})
+        rules = {"tzdata": tzdata} if tzdata else {}
+        act = {"before": before | versions[0], "after": after | versions[1] | rules}
+        note(connection, release.episode, by or ARMING, **act)
 
 
 def hold_locked(connection: Connection, row: Row[Any], *, held: bool, by: By) -> None:
