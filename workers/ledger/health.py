@@ -93,4 +93,6 @@ def _denied(connection: Connection) -> tuple[str, ...]:
         for right in RIGHTS
         if table != "farm" or right in ("SELECT", "UPDATE")
     ]
+    counted = [f"{name}_id_seq" for name, table in metadata.tables.items() if table.autoincrement_column is not None]
+    asked += [select(literal(f"USAGE on {name}"), func.has_sequence_privilege(name, "USAGE")) for name in counted]
     return tuple(what for what, may in connection.execute(union_all(*asked)) if not may)
