@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from pipelines import layout
 from pipelines.errors import AvantError, ReleaseError
 from pipelines.release import Ref, entry_points, mirror
 from pipelines.version import load_tracks, policy_of
@@ -32,13 +33,21 @@ RECENT = timedelta(hours=1)
 log = structlog.get_logger()
 
 
+def here() -> datetime:
+    """By the clock of this host."""
+    return datetime.now(UTC)
+
+
 class Clock:
     """One of any number of clocks: says "not yet" of what is armed, flips it at its time, ends what others began."""
 
-    def __init__(self, farm: Farm, shown: Callable[[Ref], None] = lambda _ref: None) -> None:
-        """`shown` hears of every ref that viewers have been given; it must return at once."""
+    def __init__(
+        self, farm: Farm, shown: Callable[[Ref], None] = lambda _ref: None, host: Callable[[], datetime] = here
+    ) -> None:
+        """`shown` hears of every ref that viewers have been given, and must return at once; `host` tells the time here."""
         self._farm = farm
         self._shown = shown
+        self._host = host
         self._armed: dict[str, Release] = {}
         #: What was said last of an episode's flip, and of its entry points.
         self._said: dict[tuple[str, str], str] = {}
@@ -66,7 +75,7 @@ class Clock:
         for release in armed.values():
             if release.at <= now and not release.held:
                 with self._outliving("flip", release.episode):
-                    flip(farm, release)
+                    flip(farm, release, self._host)
         for episode in ledger.ending():  # before anything is written: what is over must not be shown for a moment
             with self._outliving("end", episode):
                 self._end(episode)
@@ -127,16 +136,18 @@ def rendered(farm: Farm, ref: Ref) -> dict[str, bytes]:
     return entry_points(ref, tracks, policy_of(version), names, where)
 
 
-def flip(farm: Farm, release: Release) -> Ref:
+def flip(farm: Farm, release: Release, host: Callable[[], datetime] = here) -> Ref:
     """
     Release the fullest edition that is whole, now. Whoever flipped it, the ref; viewers get it once it is published.
 
-    Raises `ReleaseError` when it is held, too early, something is missing, or clocks disagree.
+    Raises `ReleaseError` when it is held, too early, something is missing, or clocks disagree; `ConfigurationError`
+    when the store does not honour conditions, so that another clock could undo it.
     """
     before = farm.ledger.ref(release.episode)
     if before.version == release.version or farm.ledger.due(release.episode) is None:
         return before
-    furthest_apart(farm)
+    furthest_apart(farm, host)
+    farm.store.check_swaps(layout.entry_points(release.episode))
     flipped = farm.ledger.flip(release.episode, generation=before.generation)
     trace = farm.ledger.trace(release.episode, release.version)
     with structlog.contextvars.bound_contextvars(trace=trace, episode=release.episode):
@@ -152,13 +163,13 @@ def wait_until(farm: Farm, at: datetime, tick: Callable[[timedelta], None]) -> N
         time.sleep(min(0.5, max(0.001, left.total_seconds())))
 
 
-def furthest_apart(farm: Farm) -> timedelta:
+def furthest_apart(farm: Farm, host: Callable[[], datetime] = here) -> timedelta:
     """
     By how much the clocks of this host, the ledger and the store differ. The store tells whole seconds.
 
     Raises `ReleaseError` when that is more than a release tolerates.
     """
-    return apart({"this host": datetime.now(UTC), "the ledger": farm.ledger.now(), "the store": farm.store.now()})
+    return apart({"this host": host(), "the ledger": farm.ledger.now(), "the store": farm.store.now()})
 
 
 def apart(clocks: Mapping[str, datetime]) -> timedelta:

@@ -316,6 +316,14 @@ class Store:
         finally:
             self.delete([key])
 
+    def check_swaps(self, prefix: str) -> None:
+        """The cheapest part of that, one request. Raises `ConfigurationError` unless If-Match is honoured."""
+        key = f"{prefix}avant-clock-{secrets.token_hex(16)}"
+        probe = Upload(key=key, body=b"", content_type="application/json", cache_control=layout.PRIVATE)
+        if self._write(probe, measured(probe.body), {"IfMatch": NEVER}):
+            self.delete([key])
+            raise self._unsuitable("does not honour If-Match: of two releases at once, the later would be lost")
+
     def may_write(self, prefix: str) -> bool:
         """Whether our credentials may write below `prefix`. Nothing is written: the condition can't hold."""
         key = f"{prefix}avant-doctor-{secrets.token_hex(16)}"

@@ -5,14 +5,17 @@ SQL through SQLAlchemy's expressions: SQLite embedded, PostgreSQL for a farm; on
 """
 
 from workers.ledger.acts import Act, Acts, By
+from workers.ledger.checks import Check, Checks
 from workers.ledger.database import connect
 from workers.ledger.ends import Ends
 from workers.ledger.fallbacks import Fallbacks
 from workers.ledger.faults import explained
 from workers.ledger.garbage import Attempt, Begun, Existing, Garbage, Grave
+from workers.ledger.gate import STALE, Lack
 from workers.ledger.history import Histories
 from workers.ledger.look import Look, Looks
 from workers.ledger.measures import Measured, Measures
+from workers.ledger.notices import Notice, Notices
 from workers.ledger.operate import Cancelled, HostView, LaneView, Operations
 from workers.ledger.recovery import Recoveries
 from workers.ledger.refs import Refs, Release
@@ -23,21 +26,25 @@ from workers.ledger.views import EpisodeView, Fault, Overview, StepView, Version
 from workers.ledger.work import Claim, Taken, Verdict, Work
 
 __all__ = [
+    "STALE",
     "Act",
     "Attempt",
     "Begun",
     "By",
     "Cancelled",
+    "Check",
     "Claim",
     "EpisodeView",
     "Existing",
     "Fault",
     "Grave",
     "HostView",
+    "Lack",
     "LaneView",
     "Ledger",
     "Look",
     "Measured",
+    "Notice",
     "Overview",
     "Release",
     "StepView",
@@ -66,6 +73,8 @@ class Ledger(
     Standings,
     Garbage,
     Ends,
+    Checks,
+    Notices,
 ):
     """One connection pool, and everything that is asked of it. Safe for use by several threads."""
 
