@@ -11,6 +11,7 @@ from ipaddress import ip_address
 from typing import Literal
 from urllib.parse import urlsplit
 
+from workers.alarm import webhook_of
 from workers.broker import Manner
 from workers.ledger.health import Health
 from workers.ledger.migrate import HEAD
@@ -114,6 +115,8 @@ def of_settings(settings: Settings) -> Iterator[Check]:
     """What only makes sense together. Raises `ConfigurationError` for what makes none at all."""
     if told := reported_to(settings):
         yield Check(what="reports", verdict="ok", found=f"failed steps are reported to {told}")
+    if webhook := webhook_of(settings):
+        yield Check(what="webhook", verdict="ok", found=f"releases in danger are told to {webhook.host}")
     if settings.s3_endpoint and settings.naming_key is None:
         yield Check(
             what="naming key",

@@ -44,7 +44,7 @@ class Clock:
     def __init__(
         self, farm: Farm, shown: Callable[[Ref], None] = lambda _ref: None, host: Callable[[], datetime] = here
     ) -> None:
-        """`shown` hears of every ref that viewers have been given, and must return at once; `host` tells the time here."""
+        """`shown` hears of every ref that viewers were given, and must return at once; `host` tells the time here."""
         self._farm = farm
         self._shown = shown
         self._host = host

@@ -14,6 +14,7 @@ from pipelines.errors import AvantError, ConfigurationError, Interrupted, ToolEr
 from pipelines.plan import Plan
 from pipelines.release import Ref
 from workers import clock, host
+from workers.checkpoint import recheck
 from workers.crew import Crew
 from workers.farm import Farm
 from workers.lanes import mix
@@ -21,6 +22,7 @@ from workers.ledger import Ledger, Overview, Release, StepView, Submitted
 from workers.lookout import looking_out
 from workers.submission import Order, planned, tell
 from workers.supervisor import Supervisor, sweep
+from workers.watch import Watch
 
 #: Seconds from one look at the ledger to the next.
 INTERVAL = 0.25
@@ -75,7 +77,11 @@ def work(plan: Plan, farm: Farm, crew: Crew, tick: Callable[[Overview, Superviso
     """
     check_open(farm.ledger, farm.settings.machine)
     slots = tuple(slot.slots for slot in crew.slots)
-    with Supervisor(farm.settings, farm.ledger, slots=slots, crew=crew) as supervisor, looking_out(farm.ledger):
+    with (
+        Supervisor(farm.settings, farm.ledger, slots=slots, crew=crew) as supervisor,
+        looking_out(farm.ledger),
+        Watch(farm),
+    ):
         farm.wait()
         ticking = clock.Clock(farm)
         supervisor.wake()
@@ -106,9 +112,16 @@ def tidy(farm: Farm) -> None:
 
 
 def release(release: Release, farm: Farm, tick: Callable[[timedelta], None]) -> Ref:
-    """Wait for the release's time, then flip; `tick` hears twice a second how long it still is."""
+    """
+    Wait for the release's time, then flip; `tick` hears twice a second how long it still is.
+
+    What was proved long ago, and by nobody since, is looked at again first.
+    """
     farm.wait()
-    clock.wait_until(farm, release.at, tick)
+    with Watch(farm):
+        clock.wait_until(farm, release.at, tick)
+    if any(lack.kind == "stale" for edition in release.editions for lack in farm.ledger.lacking(edition)):
+        recheck(farm, release)
     ref = clock.flip(farm, release)
     clock.publish(farm, ref)
     return ref

@@ -64,7 +64,11 @@ class Settings(BaseSettings):
     presets: Path | None = None
     """Folder with presets of your own."""
     sentry_dsn: SecretStr | None = None
-    """Where failed steps are reported. Default: nowhere."""
+    """Where failed steps, and releases in danger, are reported. Default: nowhere."""
+    webhook_url: SecretStr | None = None
+    """`https://host/path`: where notices of releases in danger are posted. Default: nowhere."""
+    webhook_secret: SecretStr | None = None
+    """What those notices are signed with: 16 random characters or more."""
     host: Annotated[str | None, Field(pattern=r"^[\w.-]{1,64}$")] = None
     """What the ledger calls this machine; no two may have the same name. Default: its host name."""
     operator: Annotated[str | None, Field(min_length=1, max_length=64)] = None

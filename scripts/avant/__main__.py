@@ -17,6 +17,7 @@ from scripts.avant.levers import drain, pause, resume, undrain
 from scripts.avant.logs import logs
 from scripts.avant.metrics import metrics
 from scripts.avant.plan import plan
+from scripts.avant.prerelease import prerelease
 from scripts.avant.presets import presets
 from scripts.avant.release import release
 from scripts.avant.retry import retry
@@ -37,7 +38,7 @@ app = typer.Typer(
 )
 #: In the order in which help lists them: an episode's way, an operator's levers, the machinery.
 COMMANDS = (
-    *(run, plan, submit, clock, status, watch, versions),
+    *(run, plan, submit, clock, prerelease, status, watch, versions),
     *(retry, cancel, bump, logs, drain, undrain, pause, resume),
     *(worker, metrics, gc, presets, doctor),
 )

@@ -11,16 +11,17 @@ from workers.lookout import looking_out
 from workers.settings import Settings
 from workers.slot import heard
 from workers.submission import read_edges
+from workers.watch import Watch
 
 
 def clock() -> None:
-    """Release what is armed at its time, or say hours before that it won't make it. Until SIGTERM."""
+    """Release what is armed at its time, and say hours before what is in danger. Until SIGTERM."""
     asked = heard(signal.SIGTERM)
     settings = Settings()
     with open_farm(settings) as farm:
         observability.configure(settings)  # a service logs to whoever started it
         farm.wait()
         ticking = Clock(farm, shown=Canary(farm, read_edges(settings.edges)).told)
-        with looking_out(farm.ledger):
+        with looking_out(farm.ledger), Watch(farm):
             while not select.select([asked], [], [], ticking.tick())[0]:
                 farm.check()

@@ -1,6 +1,6 @@
 """`avant warm plan EPISODE`: what each edge will be asked for. `avant warm prove EPISODE`: are they still warm?"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import combinations
@@ -22,19 +22,21 @@ from scripts.avant import console
 from scripts.avant.console import AsJson, duration, print_table, say, size
 from scripts.avant.run import EdgeList
 from workers.farm import Farm, open_farm
-from workers.ledger import Overview
+from workers.ledger import Ledger, Overview
 from workers.settings import Settings
 from workers.submission import read_edges
 
 warm = typer.Typer(name="warm", help="What edges are asked for before viewers ask, and whether they kept it.")
 
+#: Keeps a finding: version, subject, what is wrong.
+Keep = Callable[[str, str, str], bool]
 Episode = Annotated[str, typer.Argument(help="The episode.")]
 
 
 @warm.command()
 def plan(episode: Episode, edges: EdgeList = None, as_json: AsJson = False) -> None:
     """Say what each edge would be asked for, how long that takes, and what does not fit. Asks no edge anything."""
-    with _jobs(episode, edges) as (jobs, workspace):
+    with _jobs(episode, edges) as (jobs, workspace, _):
         now = datetime.now(UTC)
         fitted = [budget(job, ranking(job, workspace), now) for job in jobs]
     if as_json:
@@ -46,8 +48,9 @@ def plan(episode: Episode, edges: EdgeList = None, as_json: AsJson = False) -> N
 @warm.command("prove")
 def prove_again(episode: Episode, edges: EdgeList = None, as_json: AsJson = False) -> None:
     """Ask the edges once more; only what was lost is warmed again. Ends with 69 if an edge is not warm."""
-    with _jobs(episode, edges) as (jobs, workspace):
-        found = list(_proofs(jobs, workspace, quiet=as_json))
+    with _jobs(episode, edges) as (jobs, workspace, ledger):
+        keep = ledger.found if edges is None else _nowhere  # what other edges keep says nothing about the plan's
+        found = list(_proofs(jobs, workspace, keep, quiet=as_json))
     if as_json:
         told = [to_data(each) for each in found]
         console.print_json({"episode": episode, "ok": all(each.ok for each in found), "edges": told})
@@ -67,11 +70,18 @@ def _found(each: Checked) -> tuple[str, ...]:
     return (each.edge, "yes", *counts, fresh, {True: "yes", False: "no", None: "not told"}[proof.same_copy])
 
 
-def _proofs(jobs: list[WarmJob], workspace: Workspace, *, quiet: bool) -> Iterator[Checked]:
+def _proofs(jobs: list[WarmJob], workspace: Workspace, keep: Keep, *, quiet: bool) -> Iterator[Checked]:
+    """Each edge's; what is found is kept, well or not, where the release's gate reads it."""
     for job in jobs:
         if not quiet:
             say(f"{job.edge.name}: asking")
-        yield prove(job, workspace)
+        found = prove(job, workspace)
+        keep(job.version, f"edge {job.edge.name}", "" if found.ok else found.said)
+        yield found
+
+
+def _nowhere(_version: str, _subject: str, _said: str) -> bool:
+    return False
 
 
 def _refuse(found: Sequence[Checked]) -> None:
@@ -89,7 +99,7 @@ def _refuse(found: Sequence[Checked]) -> None:
 
 
 @contextmanager
-def _jobs(episode: str, edges: Path | None) -> Iterator[tuple[list[WarmJob], Workspace]]:
+def _jobs(episode: str, edges: Path | None) -> Iterator[tuple[list[WarmJob], Workspace, Ledger]]:
     """The warming of the episode's version at each edge, and what it needs."""
     settings = Settings()
     with open_farm(settings) as farm, TemporaryDirectory() as folder:
@@ -99,7 +109,7 @@ def _jobs(episode: str, edges: Path | None) -> Iterator[tuple[list[WarmJob], Wor
             raise ConfigurationError(f"There is no episode `{episode}`.", hint="`avant status` lists those there are.")
         jobs = _planned(overview, edges)
         (Path(folder) / "scratch").mkdir()
-        yield jobs, _workspace(farm, overview, Path(folder) / "scratch")
+        yield jobs, _workspace(farm, overview, Path(folder) / "scratch"), farm.ledger
 
 
 def _planned(overview: Overview, edges: Path | None) -> list[WarmJob]:

@@ -128,9 +128,10 @@ def test_who_arms_is_told(ledger: Ledger) -> None:
     assert ledger.acts("e") == ()
     ledger.arm(replace(release, wall="later"), by=By(who="ana", action="arm"))
     (act,) = ledger.acts("e")
+    at = release.at.isoformat()
     assert (act.before, act.after) == (
-        {"wall": "then", "version": release.version},
-        {"wall": "later", "version": release.version},
+        {"at": at, "wall": "then", "version": release.version},
+        {"at": at, "wall": "later", "version": release.version},
     )
 
 

@@ -167,8 +167,8 @@ def _note_arming(connection: Connection, row: Row[Any] | None, release: Release,
     if by or (tzdata and before != after):
         versions = ({"version": editions_of(row)[-1].version} if row else {}, {"version": release.version})
         rules = {"tzdata": tzdata} if tzdata else {}
-        act = {"before": before | versions[0], "after": after | versions[1] | rules}
-        note(connection, release.episode, by or ARMING, **act)
+        told = after | versions[1] | rules
+        note(connection, release.episode, by or ARMING, before=before | versions[0], after=told)
 
 
 def hold_locked(connection: Connection, row: Row[Any], *, held: bool, by: By) -> None:

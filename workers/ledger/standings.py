@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 
-from sqlalchemy import select
+from sqlalchemy import Connection
 
 from pipelines.edition import Edition
 from workers.ledger.database import Database
-from workers.ledger.gate import lacking
-from workers.ledger.schema import checks
+from workers.ledger.gate import lacking, subjects
 
 
 class Standings(Database):
@@ -15,15 +14,18 @@ class Standings(Database):
 
     def lacks(self, editions: Iterable[Edition]) -> dict[str, Mapping[str, str]]:
         """
-        By its version, what each edition lacks: digests of goals, and subjects of checks with what was found there.
+        By its version, what each edition lacks: digests of goals that do not exist, and subjects of checks that are not
+        well with what was found there.
 
         An edition that lacks nothing is whole.
         """
-        asked = tuple(editions)
-        found = select(checks).where(checks.c.version.in_([edition.version for edition in asked]))
         with self._read() as connection:
-            said = {(row.version, row.subject): row.said for row in connection.execute(found)}
-            return {
-                edition.version: {each: said.get((edition.version, each), "") for each in lacking(connection, edition)}
-                for edition in asked
-            }
+            return {edition.version: _lacks(connection, edition) for edition in editions}
+
+
+def _lacks(connection: Connection, edition: Edition) -> Mapping[str, str]:
+    goals = subjects(edition)
+    return {
+        goals[lack.subject] if lack.kind == "unproved" else lack.subject: "" if lack.kind == "unproved" else lack.said
+        for lack in lacking(connection, edition)
+    }
