@@ -11,24 +11,18 @@ import pytest
 from pipelines import layout, subtitles, version
 from pipelines.artifact import Artifact
 from pipelines.errors import DeliveryError, Interrupted, ReleaseError
-from pipelines.publish import File, publish
 from pipelines.source import Source
 from pipelines.subtitles import TextJob
 from pipelines.tools.s3 import Upload
-from pipelines.track import AudioTrack, TextTrack, Track, VideoTrack
+from pipelines.track import AudioTrack, TextTrack, VideoTrack
 from pipelines.version import ComposeJob, Item, VerifyJob
 from pipelines.wire import to_data
 from pipelines.workspace import Workspace
-from tests.fakes.pages import CADENCE, POLICY, SPRITES, digest, rung, sound, world
+from tests.fakes.pages import CADENCE, POLICY, SPRITES, digest
+from tests.fakes.promised import TRACKS, published
 
 VERSION, VERIFICATION = digest("version"), digest("verification")
 SRT = b"1\n00:00:01,000 --> 00:00:02,000\nOl\xc3\xa1\n\n2\n00:00:05,000 --> 00:00:07,000\nentre dois\n"
-TRACKS: tuple[Track, ...] = (
-    rung(234, 145_000, "avc1.4d400d"),
-    sound("pt-BR", "original", 2),
-    sound("ar", "dub", 2),
-    SPRITES,
-)
 
 
 @dataclass
@@ -77,7 +71,7 @@ def episode(make_workspace: Callable[..., Workspace], tmp_path: Path) -> Episode
     made = Episode(workspace, ())
     for track in TRACKS:
         placed = replace(track, prefix=names.track(track.digest))
-        artifact = _published(placed, workspace)
+        artifact = published(placed, workspace)
         made.workspace = replace(made.workspace, inputs={**made.workspace.inputs, track.digest: artifact})
     text = made.do(subtitles.make, text_job(tmp_path))
     made.tracks = (*(track.digest for track in TRACKS), text.digest)
@@ -95,21 +89,6 @@ def text_job(folder: Path, body: bytes = SRT) -> TextJob:
         offset=Fraction(0),
         frames=POLICY.frames,
         cadence=CADENCE,
-    )
-
-
-def _published(track: Track, workspace: Workspace) -> Artifact:
-    """Bytes of the right sizes, where the track says that they are."""
-    whole = world([rung(234, 1, "avc1"), sound("en", "original", 2), track])
-    files = [
-        File(name=key.removeprefix(track.prefix), body=whole.texts[key].encode() if key in whole.texts else bytes(size))
-        for key, size in whole.sizes.items()
-        if key.startswith(track.prefix)
-    ]
-    done = publish(workspace, digest=track.digest, prefix=track.prefix, stages=[files])
-    facts = {**to_data(track), "tools": {"ffmpeg": "9"}}
-    return Artifact(
-        digest=track.digest, kind="track", key=track.prefix, size=done.size, sha256=done.sha256, facts=facts
     )
 
 
