@@ -11,9 +11,9 @@ from pipelines import encode
 from pipelines.artifact import Artifact
 from pipelines.encode import EncodeJob
 from pipelines.workspace import Workspace
-from workers.dispatch import PIPELINES
+from workers import dispatch
+from workers.bench import Dispatch
 from workers.settings import Settings
-from workers.slot import main
 
 #: Frame height of the lowest rung, in pixels.
 LOWEST = 90
@@ -30,5 +30,4 @@ def work(job: EncodeJob, workspace: Workspace) -> tuple[Artifact, ...]:
     return encode.make(job, workspace)
 
 
-if __name__ == "__main__":
-    main({**PIPELINES, "encode": work})
+PIPELINES: Dispatch = {**dispatch.PIPELINES, "encode": work}
