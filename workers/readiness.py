@@ -85,6 +85,8 @@ class Part:
     made: frozenset[str]
     #: When it could be out if its edition waited for nothing else.
     outlook: Outlook
+    #: The same of each track.
+    each: tuple[Outlook, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +170,7 @@ class _Drawn:
         self._known = known
         self._drawn = drawn
         self._made = known.overview.made
+        self._tails: dict[str, Sequence[float]] = {}
         self._makers = {made: step for step in known.overview.plan.steps for made in step.makes}
 
     def going(self, edition: Edition, *, released: bool) -> Going:
@@ -199,22 +202,28 @@ class _Drawn:
             tracks=tuple(tracks),
             made=frozenset(mine & self._made),
             outlook=self._alone(mine, urgency, edition),
+            each=tuple(self._alone({track.digest}, urgency, edition) for track in tracks),
         )
 
     def _alone(self, tracks: Collection[str], urgency: Urgency, edition: Edition) -> Outlook:
         """When these tracks would be out if the edition waited for nothing else."""
         if not self._known.lacks[edition.version] or self._known.ref.version == edition.version:
             return Outlook(state="ready")
-        composing = self._makers[edition.version].tail
-        ends: list[float | None] = []
-        for future in self._drawn:
-            mine, all_, out = (
-                last(future, self._missing(wanted)) for wanted in (tracks, edition.tracks, edition.goals)
-            )
-            after = composing if all_ is None or out is None else out - all_
-            ends.append(None if mine is None else mine + after)
+        ends = [
+            None if end is None else end + after
+            for end, after in zip(self._ends(tracks), self._after(edition), strict=True)
+        ]
         outlook = self._outlook(ends, urgency)
         return outlook if outlook.state != "never" else Outlook(state="never", why=self._why(tracks))
+
+    def _after(self, edition: Edition) -> Sequence[float]:
+        """Seconds from its last track to its release, in each future; as planned where a track never comes."""
+        if edition.version not in self._tails:
+            planned = self._makers[edition.version].tail
+            ends = zip(self._ends(edition.tracks), self._ends(edition.goals), strict=True)
+            tails = [planned if made is None or out is None else out - made for made, out in ends]
+            self._tails[edition.version] = tails
+        return self._tails[edition.version]
 
     def _missing(self, digests: Collection[str]) -> set[str]:
         return set(digests) - self._made

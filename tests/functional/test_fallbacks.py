@@ -1,6 +1,7 @@
 """Something is given up so that a release is in time: in the ledger, by the clock, by operators."""
 
 import json
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -16,8 +17,9 @@ from pipelines.encode import EncodeJob
 from pipelines.errors import DeliveryError, ReleaseError
 from pipelines.plan import Plan
 from scripts.avant.__main__ import app
-from tests.fakes.farm import claimed
+from tests.fakes.farm import claimed, until
 from tests.fakes.premiere import FALLBACKS, NO_HD, ZONE, armed, do, premiere
+from workers import lookout
 from workers.ledger import By, Ledger, open_ledger
 from workers.lookout import Lookout
 from workers.outlook import known
@@ -172,13 +174,13 @@ def test_danger_is_told_once_with_what_would_help(ledger: Ledger) -> None:
     """Nothing is given up that operators must decide."""
     at = soon(110)
     armed(ledger, premiere(at, preset="avc-hd", fallbacks=[NO_HD]), at)
-    lookout = Lookout(ledger)
-    (said,) = looked(lookout, lookout)
+    one = Lookout(ledger)
+    (said,) = looked(one, one)
     assert (said["event"], said["log_level"], said["episode"]) == ("release.endangered", "error", "e")
     assert (said["offered"], said["state"], said["slack_s"] < 0) == (["no-hd"], "late", True)
     assert current(ledger).given_up == ()
     do(ledger, "encode", "audio", "package")
-    (said,) = looked(lookout, lookout)
+    (said,) = looked(one, one)
     assert (said["event"], said["log_level"]) == ("release.safe", "info")
 
 
@@ -207,6 +209,16 @@ def test_nothing_is_drawn_while_a_flip_is_near(ledger: Ledger) -> None:
     armed(ledger, premiere(far), far)
     ledger.pause_lane("encode", paused=True)
     assert looked(Lookout(ledger)) == []
+
+
+def test_it_looks_by_itself_beside_a_clock(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a thread of its own, again and again, until the clock is stopped."""
+    monkeypatch.setattr(lookout, "INTERVAL", 0.05)
+    at = soon(110)
+    with lookout.looking_out(ledger):
+        armed(ledger, premiere(at, preset="avc-hd", fallbacks=[{**NO_HD, "automatic": True}]), at)
+        until(lambda: current(ledger).given_up == ("no-hd",))
+    assert [thread.name for thread in threading.enumerate() if thread.name == "lookout"] == []
 
 
 def avant(*words: str) -> Result:

@@ -108,6 +108,7 @@ def test_each_language_version_answers_for_itself() -> None:
     plan = premiere(after(60))
     known = facts(plan, "audio en", "package en", at=after(60), failed="audio fr")
     found = parts(known)
+    assert [len(part.each) for part in found.values()] == [len(part.tracks) for part in found.values()]
     made, failed, picture = found["en", "must"], found["fr", "must"], found["picture", "must"]
     assert len(made.made) == 1
     assert made.outlook.p95
@@ -115,6 +116,15 @@ def test_each_language_version_answers_for_itself() -> None:
     assert made.outlook.p95 < picture.outlook.p95
     assert (failed.outlook.state, failed.outlook.why) == ("never", ("`audio fr dub stereo` failed: It is silent.",))
     assert least(known).why == failed.outlook.why
+
+
+def test_each_rung_answers_for_itself() -> None:
+    """The part is as late as its last track."""
+    known = facts(premiere(after(60)), "encode", "package 234p", at=after(60))
+    picture = parts(known)["picture", "must"]
+    ends = [outlook.p95 for outlook in picture.each if outlook.p95]
+    assert [track.label for track in picture.tracks] == ["234p", "360p", "540p"]
+    assert ends[0] == min(ends) < max(ends) == picture.outlook.p95
 
 
 def test_what_no_slot_serves_is_never_ready() -> None:

@@ -171,6 +171,7 @@ def _viewers(screen: Screen) -> str:
     if ref.state == "not-yet":
         return "nothing yet"
     offer = [
+        *([f"ended in {', '.join(code or 'other territories' for code in ref.ended)}"] if ref.ended else []),
         *(f"{tag} withdrawn" for tag in ref.trim.withdrawn),
         *([f"capped at {ref.trim.max_height}p"] if ref.trim.max_height else []),
         *([f"capped at {ref.trim.max_bitrate} b/s"] if ref.trim.max_bitrate else []),
@@ -263,6 +264,7 @@ def told(screen: Screen) -> dict[str, Any]:
         "viewers": {
             "state": known.ref.state,
             "generation": known.ref.generation,
+            "ended": list(known.ref.ended),
             "withdrawn": list(known.ref.trim.withdrawn),
             "max_height": known.ref.trim.max_height,
             "max_bitrate": known.ref.trim.max_bitrate,
@@ -296,7 +298,10 @@ def _part_told(part: Part) -> dict[str, Any]:
         "part": part.name,
         "kind": part.kind,
         "class": part.urgency,
-        "tracks": [{"track": track.name, "made": track.digest in part.made} for track in part.tracks],
+        "tracks": [
+            {"track": track.name, "made": track.digest in part.made, **_outlook_told(outlook)}
+            for track, outlook in zip(part.tracks, part.each, strict=True)
+        ],
         **_outlook_told(part.outlook),
     }
 
