@@ -1,6 +1,6 @@
 """A premiere that is nearly due: a plan of real steps, in a ledger where nothing runs by itself."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -22,7 +22,7 @@ NO_HD = {"name": "no-hd", "drop": ["video 720p", "video 1080p"]}
 
 
 def premiere(
-    at: datetime, *, fallbacks: Iterable[dict[str, object]] = FALLBACKS, preset: str = "quick", **matrix: object
+    at: datetime, *, fallbacks: Iterable[Mapping[str, object]] = FALLBACKS, preset: str = "quick", **matrix: object
 ) -> Plan:
     """The plan of a delivery in two languages that is to be released at `at`, a whole second."""
     asked = delivery().model_dump(exclude_unset=True, by_alias=True)
