@@ -12,7 +12,7 @@ from pipelines.instant import Instant
 from workers.clock import flip, publish
 from workers.farm import Farm
 from workers.ledger import By, Ledger, Release
-from workers.night import check_known
+from workers.night import check_known, check_names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +73,7 @@ def hindrance(ledger: Ledger, episode: str) -> str:
 
 def let_go(farm: Farm, release: Release, by: By) -> Gone:
     """Lift the hold; and if nothing else stands in the way, have viewers get it, whether a clock runs or not."""
+    check_names(farm, [edition.version for edition in release.editions])
     farm.ledger.hold(release.episode, held=False, by=by)
     try:
         ref = flip(farm, release)

@@ -5,7 +5,7 @@ A lever is decided (`pipelines/levers.py`), rendered as it will be served, turne
 published here: it works when no worker and no clock does.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -93,13 +93,18 @@ def released(farm: Farm, episode: str) -> Ref:
             f"The ledger has forgotten which version of `{episode}` viewers get.",
             hint="Submit and release the episode again.",
         )
-    version = farm.ledger.artifacts([ref.version]).get(ref.version)
-    if version and version.key != farm.names.version(ref.version):
-        raise ConfigurationError(
-            "The secret that public names are made with is not the one that this episode was published with.",
-            hint="Set AVANT_NAMING_KEY to what it is on the farm's other hosts.",
-        )
+    check_names(farm, [ref.version])
     return ref
+
+
+def check_names(farm: Farm, versions: Iterable[str]) -> None:
+    """Raise `ConfigurationError` if we would call versions something else than they were published as."""
+    for digest, version in farm.ledger.artifacts(versions).items():
+        if version.key != farm.names.version(digest):
+            raise ConfigurationError(
+                "The secret that public names are made with is not the one that this episode was published with.",
+                hint="Set AVANT_NAMING_KEY to what it is on the farm's other hosts.",
+            )
 
 
 def check_known(ledger: Ledger, episode: str) -> None:
@@ -111,20 +116,12 @@ def check_known(ledger: Ledger, episode: str) -> None:
         raise ConfigurationError(f"There is no episode `{episode}`.", hint=hint)
 
 
-def finish(farm: Farm, ref: Ref) -> bool:
-    """
-    Bring entry points up to a ref that another left before viewers had it; whether they were behind, and are not now.
-
-    A ref of which nothing can be served stays for the lever to put right.
-    """
+def behind(farm: Farm, ref: Ref) -> bool:
+    """Whether viewers do not have what the ref says yet, though it could be served: somebody was cut off."""
     found = farm.store.get(layout.entry_points(ref.episode) + layout.RELEASE)
     if found and generation_of(found[0]) >= ref.generation:
         return False
-    try:
-        publish(farm, ref)
-    except ReleaseError:
-        return False
-    return True
+    return offer(farm, ref) != NOTHING
 
 
 def withdraw(language: str) -> Lever:

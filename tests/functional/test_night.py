@@ -206,7 +206,6 @@ def test_nothing_happens_without_a_second_yes(farm: Farm) -> None:
 
 def test_the_second_of_two_operators_is_told_what_the_first_did(farm: Farm, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both looked at the same moment; one pulled while the other thought about it."""
-    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     seen = farm.ledger.ref(EPISODE)
 
     def meanwhile(*_: object, **__: object) -> bool:
@@ -230,7 +229,8 @@ def test_what_was_cut_off_is_ended_by_the_same_command(farm: Farm) -> None:
     Clock(farm).tick()
     now = farm.ledger.ref(EPISODE)
     farm.ledger.turn(now, version=second, trim=WHOLE, by=By(who="ana", action="rollback"))
-    assert served(farm.store)["generation"] == 3
+    shown = told("rollback", EPISODE, "--dry-run")
+    assert (shown["action"], shown["generation"], served(farm.store)["generation"]) == ("finish", 4, 3)
     done = told("rollback", EPISODE, *ANA)
     assert (done["action"], done["generation"]) == ("finish", 4)
     assert "ana did `rollback`" in done["last"]
@@ -285,7 +285,10 @@ def test_an_episode_that_is_not_there_is_named_with_the_nearest(farm: Farm) -> N
 def test_another_farms_secret_is_found_out(farm: Farm, monkeypatch: pytest.MonkeyPatch) -> None:
     """With it apps would be sent to a version that is not there."""
     monkeypatch.setenv("AVANT_NAMING_KEY", "of another farm")
-    assert "not the one" in refused("cap", EPISODE, "360p", *ANA).message
+    night.made(farm.ledger, NAMES, "second")
+    for words in (("cap", EPISODE, "360p"), ("go", EPISODE)):
+        assert "not the one" in refused(*words, *ANA).message
+    assert farm.ledger.ref(EPISODE).generation == 1
 
 
 @pytest.mark.parametrize("limit", ["720", "0p", "0M", "720.5p", "3.5G", "-3M", "p", "1e9k", "9999999p"])

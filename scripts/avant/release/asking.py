@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from pipelines.errors import ReleaseError
+from scripts.avant.console import say
 from workers.ledger import By
 from workers.settings import Settings
 
@@ -44,7 +45,8 @@ class Asked:
                 "Nobody is at a terminal to confirm it; nothing was changed.",
                 hint="Look with --dry-run, then say --yes.",
             )
-        if not typer.confirm(question, err=True):
+        say(f"{question} [y/N]")  # by hand: typer's own writes to stdout too, which is for data
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             raise ReleaseError("Nothing was changed.")
 
 

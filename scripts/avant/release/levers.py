@@ -5,12 +5,14 @@ from typing import Annotated, Any
 
 import typer
 
+from pipelines.release import Ref
 from scripts.avant import console
 from scripts.avant.console import AsJson, clock_time, say
 from scripts.avant.release.asking import Asked, DryRun, Who, Why, Yes
 from scripts.avant.release.showing import offer_told, print_offers
 from scripts.avant.retry import Episode
 from workers import night
+from workers.clock import publish
 from workers.farm import Farm
 from workers.night import SEEN_WITHIN, Lever, Turn
 
@@ -109,8 +111,8 @@ def _pull(episode: str, lever: Lever, asked: Asked) -> None:
     with night.open_night(asked.settings) as farm:
         ref = night.released(farm, episode)
         # Repeated because it was cut off, it must not go back twice; what others do twice is the same.
-        if asked.action == "rollback" and not asked.dry_run and night.finish(farm, ref):
-            return _say_finished(farm, episode, ref.generation, asked)
+        if asked.action == "rollback" and night.behind(farm, ref):
+            return _finish(farm, ref, asked)
         turn = lever(farm, ref)
         if not asked.as_json:
             _show(turn, asked)
@@ -140,12 +142,17 @@ def _show(turn: Turn, asked: Asked) -> None:
         say(f"What is armed of {episode} will be held: `avant release go {episode}` lets it go.")
 
 
-def _say_finished(farm: Farm, episode: str, generation: int, asked: Asked) -> None:
-    """Say whose doing reached viewers only now."""
-    last = night.told(farm.ledger.acts(episode, limit=1)[0], farm.ledger.now())
+def _finish(farm: Farm, ref: Ref, asked: Asked) -> None:
+    """Have viewers get what somebody else decided, and say whose doing that was."""
+    if not asked.dry_run:
+        publish(farm, ref)
+    last = [night.told(act, farm.ledger.now()) for act in farm.ledger.acts(ref.episode, limit=1)]
     if asked.as_json:
-        console.print_json({"episode": episode, "action": "finish", "generation": generation, "last": last})
-    say(f"{episode}: generation {generation} had not reached viewers ({last}). It has now; nothing else was changed.")
+        told = {"episode": ref.episode, "action": "finish", "dry_run": asked.dry_run, "generation": ref.generation}
+        console.print_json({**told, "last": "".join(last)})
+        return
+    say(f"{ref.episode}: generation {ref.generation} had not reached viewers ({''.join(last)}).")
+    say("That would be ended, and nothing else." if asked.dry_run else "It has now; nothing else was changed.")
 
 
 def _tell_programs(turn: Turn, asked: Asked, seen_by: str | None) -> None:
