@@ -308,5 +308,7 @@ def test_everything_is_told_in_the_log(farm: Farm, monkeypatch: pytest.MonkeyPat
         ("on call", "cap", "edges are full", 2),
         ("clock", "flip", "", 1),
     ]
-    assert "max height: none to 360" in avant("log", EPISODE).stdout
+    shown = avant("log", EPISODE).stdout
+    assert "max height: none to 360" in shown
+    assert NAMES.name(farm.ledger.ref(EPISODE).version or "") in shown  # as `avant versions` calls it
     assert len(told("log", EPISODE, "--last", "1")["acts"]) == 1

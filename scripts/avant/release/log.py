@@ -14,9 +14,6 @@ from workers.ledger import Act
 from workers.night import check_known
 from workers.settings import Settings
 
-#: Of a digest, enough to tell versions apart.
-SHORT = 12
-
 
 def log(
     episode: Episode,
@@ -27,6 +24,8 @@ def log(
     with consulted(Settings()) as ledger:
         check_known(ledger, episode)
         acts = ledger.acts(episode, limit=last)
+        made = ledger.artifacts({str(state.get("version")) for act in acts for state in (act.before, act.after)})
+    names = {digest: version.key.split("/")[1] for digest, version in made.items()}
     if as_json:
         console.print_json({"episode": episode, "acts": [to_data(act) for act in acts]})
         return
@@ -38,7 +37,7 @@ def log(
                 act.by.who,
                 act.by.action,
                 "" if act.generation is None else str(act.generation),
-                ", ".join(changed(act)),
+                ", ".join(changed(act, names)),
                 act.by.why,
             )
             for act in acts
@@ -46,12 +45,12 @@ def log(
     )
 
 
-def changed(act: Act) -> Iterator[str]:
-    """What is otherwise after an act than before, in words."""
+def changed(act: Act, names: Mapping[str, str]) -> Iterator[str]:
+    """What is otherwise after an act than before, in words; `names` are what versions are called, by digest."""
     before, after = _flat(act.before), _flat(act.after)
     for what, value in after.items():
         if before.get(what) != value:
-            yield f"{what}: {_worded(before.get(what))} to {_worded(value)}"
+            yield f"{what}: {_worded(before.get(what), names)} to {_worded(value, names)}"
 
 
 def _flat(state: Mapping[str, Any]) -> dict[str, Any]:
@@ -59,9 +58,7 @@ def _flat(state: Mapping[str, Any]) -> dict[str, Any]:
     return {**{what: value for what, value in state.items() if what != "trim"}, **trim}
 
 
-def _worded(value: object) -> str:
+def _worded(value: object, names: Mapping[str, str]) -> str:
     if isinstance(value, list):
         return " ".join(str(each) for each in value) or "none"
-    if value is None or value == "":
-        return "none"
-    return str(value)[:SHORT] if isinstance(value, str) and len(value) == 64 else str(value)
+    return names.get(str(value), str(value)) if value not in (None, "") else "none"
