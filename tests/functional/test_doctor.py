@@ -150,6 +150,7 @@ MISTAKES: dict[str, tuple[Callable[[Settings, int], dict[str, Any]], str, str]] 
         "AVANT_SENTRY_DSN is not an address",
     ),
     "a list of edges": (lambda _farm, _port: {"edges": Path("/no/such/edges.toml")}, "edges", "edges.toml"),
+    "an edge's key": (lambda farm, _: {"edges": _keyless(farm)}, "edge paris", "/no/such/key can't be read"),
 }
 
 
@@ -157,6 +158,12 @@ def _file(farm: Settings) -> Path:
     farm.home.parent.mkdir(exist_ok=True)
     farm.home.write_text("")
     return farm.home
+
+
+def _keyless(farm: Settings) -> Path:
+    path = farm.home.parent / "edges.toml"
+    path.write_text('[[edges]]\nname = "paris"\nurl = "http://127.0.0.1:9"\ntoken_key = "/no/such/key"\n')
+    return path
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
