@@ -14,8 +14,11 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from pipelines.errors import AvantError
+from workers import host
 from workers.degrade import Remedy, chosen, remedies
 from workers.ledger import By, Ledger, Release
+from workers.observability import reports
+from workers.observability.reports import Culprit
 from workers.outlook import Floor, floor, known
 from workers.readiness import Known, Outlook, readiness
 
@@ -79,6 +82,7 @@ class Lookout:
             self._said[release.episode] = said
             offered = list(remedy.names) if remedy else []
             log.error("release.endangered", offered=offered, why=list(ahead.why), **self._about(facts, ahead))
+            self._report(facts, ahead, offered)
         if remedy and remedy.automatic and not release.held:  # who holds it decides
             self._give_up(facts, ahead, remedy)
 
@@ -89,6 +93,25 @@ class Lookout:
         ]
         if taken:  # else another clock was first
             log.warning("release.degraded", given_up=taken, **self._about(facts, remedy.outlook))
+
+    def _report(self, facts: Known, ahead: Outlook, offered: list[str]) -> None:
+        plan = facts.overview.plan
+        culprit = Culprit(
+            episode=plan.episode,
+            step="release",
+            kind="release",
+            host=host.name(),
+            trace=self._ledger.trace(plan.episode, plan.version),
+            label=f"release {facts.release.wall if facts.release else ''}",
+            worker="clock",
+            attempt=1,
+        )
+        offer = f" `avant release drop {plan.episode} NAME` may give up {' and '.join(offered)}." if offered else ""
+        reports.alarm(
+            f"The release of `{plan.episode}` would not be in time.",
+            culprit,
+            hint=f"{_told(ahead).capitalize()}. See `avant release show {plan.episode}`.{offer}",
+        )
 
     def _about(self, facts: Known, outlook: Outlook) -> dict[str, object]:
         episode = facts.overview.plan.episode
@@ -131,4 +154,4 @@ def _ahead(facts: Known) -> Outlook:
 
 
 def _told(outlook: Outlook) -> str:
-    return f"ready by {outlook.p95:%H:%M:%S} UTC" if outlook.p95 else outlook.state
+    return f"ready by {outlook.p95:%H:%M:%S} UTC" if outlook.p95 else f"never ready, {'; '.join(outlook.why)}"

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from pipelines.errors import ConfigurationError
 from workers import host
+from workers.checkpoint import LAST
 from workers.lanes import mix, one_by_one
 from workers.ledger import Ledger
 from workers.pace import Pace, Seat
@@ -31,11 +32,14 @@ def known(ledger: Ledger, episode: str, on: Floor | None = None) -> Known:
     if overview is None:
         raise ConfigurationError(f"There is no episode `{episode}`.", hint="`avant status` lists those there are.")
     on = on or floor(ledger)
+    release = next((release for release in ledger.armed() if release.episode == episode), None)
+    # Until the last checkpoint, what was found long ago is no danger: everything is looked at again.
+    last_look = release is None or release.at - overview.now <= LAST
     return Known(
         overview=overview,
-        release=next((release for release in ledger.armed() if release.episode == episode), None),
+        release=release,
         ref=ledger.ref(episode),
-        lacks=ledger.lacks(overview.plan.editions),
+        lacks=ledger.lacks(overview.plan.editions, stale=last_look),
         queue=ledger.queue(episode),
         seats=on.seats,
         paces=on.paces,

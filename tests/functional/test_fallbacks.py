@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import structlog
+from sqlalchemy import update
 from typer.testing import CliRunner, Result
 
 from pipelines.encode import EncodeJob
@@ -21,6 +22,7 @@ from tests.fakes.farm import claimed, until
 from tests.fakes.premiere import FALLBACKS, NO_HD, ZONE, armed, do, premiere
 from workers import lookout
 from workers.ledger import By, Ledger, open_ledger
+from workers.ledger.schema import artifacts
 from workers.lookout import Lookout
 from workers.outlook import known
 from workers.readiness import readiness
@@ -269,6 +271,19 @@ def test_the_screen_is_the_same_for_programs(ledger: Ledger) -> None:
     assert found["fallbacks"] == []
     do(ledger)
     assert told("release", "show", "e")["answer"] == "YES, ready."
+
+
+def test_old_evidence_is_no_danger_while_it_will_be_looked_at_again(ledger: Ledger) -> None:
+    """Only after the last checkpoint nobody looks any more."""
+    at = soon()
+    release = armed(ledger, premiere(at), at)
+    do(ledger)
+    with ledger._write() as connection:
+        connection.execute(update(artifacts).values(committed_at=artifacts.c.committed_at - 26 * 3600))
+    assert told("release", "show", "e")["answer"] == "YES, ready."
+    assert looked(Lookout(ledger)) == []
+    ledger.arm(replace(release, at=soon(300)))
+    assert told("release", "show", "e")["answer"].startswith("NO, not without somebody: store: stale")
 
 
 def test_what_if_is_said_not_to_be_so(ledger: Ledger) -> None:

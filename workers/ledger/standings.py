@@ -12,20 +12,22 @@ from workers.ledger.gate import lacking, subjects
 class Standings(Database):
     """How releases stand."""
 
-    def lacks(self, editions: Iterable[Edition]) -> dict[str, Mapping[str, str]]:
+    def lacks(self, editions: Iterable[Edition], *, stale: bool = True) -> dict[str, Mapping[str, str]]:
         """
         By its version, what each edition lacks: digests of goals that do not exist, and subjects of checks that are not
         well with what was found there.
 
-        An edition that lacks nothing is whole.
+        An edition that lacks nothing is whole. Without `stale`, evidence that has grown old is not counted: it will be
+        looked at again in time.
         """
         with self._read() as connection:
-            return {edition.version: _lacks(connection, edition) for edition in editions}
+            return {edition.version: _lacks(connection, edition, stale=stale) for edition in editions}
 
 
-def _lacks(connection: Connection, edition: Edition) -> Mapping[str, str]:
+def _lacks(connection: Connection, edition: Edition, *, stale: bool) -> Mapping[str, str]:
     goals = subjects(edition)
     return {
         goals[lack.subject] if lack.kind == "unproved" else lack.subject: "" if lack.kind == "unproved" else lack.said
         for lack in lacking(connection, edition)
+        if stale or lack.kind != "stale"
     }
