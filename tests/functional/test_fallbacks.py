@@ -332,6 +332,22 @@ def test_an_operator_gives_something_up(ledger: Ledger) -> None:
     assert told("release", "drop", "e", "no-hd", "--yes")["already"]
 
 
+def test_what_is_released_gives_nothing_up(ledger: Ledger) -> None:
+    """What follows follows anyway; the screen says when."""
+    at = soon(0)
+    armed(ledger, premiere(at, should=["text *"]), at)
+    do(ledger, "encode", "audio", "package", "thumbnails", "compose", "verify", "warm")
+    assert ledger.flip("e", generation=0)
+    answer = told("release", "show", "e")["answer"]
+    assert answer.startswith("YES, released since ")
+    assert "; the rest follows, at " in answer
+    with pytest.raises(ReleaseError, match="Viewers have what the release of `e` waited for"):
+        avant("release", "drop", "e", "no-540p", "--yes")
+    do(ledger)
+    assert ledger.flip("e", generation=1)
+    assert told("release", "show", "e")["answer"].endswith("; viewers have all of it.")
+
+
 def test_the_forecast_is_what_then_happens(ledger: Ledger) -> None:
     """What a supposition says is what is known once it has become true."""
     at = soon(600)

@@ -37,6 +37,11 @@ def drop(
         fallback = declared(facts.overview.plan, name)
         if facts.release is None:
             raise ReleaseError(f"Nothing of `{episode}` is armed.", hint="Submit the episode, which arms it.")
+        if facts.ref.version in {edition.version for edition in facts.overview.plan.editions}:
+            raise ReleaseError(
+                f"Viewers have what the release of `{episode}` waited for: nothing needs to be given up.",
+                hint=f"The rest follows by itself; see `avant release show {episode}`.",
+            )
         already = name in facts.overview.plan.given_up
         then = facts if already else given_up(facts, fallback)
         shown = _screen(ledger, then, () if already else (f"`{name}` is given up",))
