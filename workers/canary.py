@@ -6,7 +6,7 @@ In a thread of its own: whatever an edge or a decoder does, no flip waits for it
 
 import heapq
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
@@ -60,13 +60,13 @@ def turns(ref: Ref, now: datetime | None) -> tuple[Turn, ...]:
 class Canary:
     """Plays each flip that it is told of, at its times."""
 
-    def __init__(self, farm: Farm, edges: Sequence[Edge]) -> None:
+    def __init__(self, farm: Farm, edges: Callable[[], Sequence[Edge]]) -> None:
+        """`edges` is asked each time: a list that can't be read must not keep a clock from its releases."""
         self._farm = farm
         self._edges = edges
         self._told: SimpleQueue[Ref] = SimpleQueue()
         self._known: dict[str, int] = {}
-        if viewed(edges):
-            threading.Thread(target=self._work, name="canary", daemon=True).start()
+        threading.Thread(target=self._work, name="canary", daemon=True).start()
 
     def told(self, ref: Ref) -> None:
         """Viewers get this now. Returns at once."""
@@ -103,8 +103,11 @@ class Canary:
         try:
             if ledger.ref(ref.episode).generation != ref.generation:
                 return  # the later flip has turns of its own
+            edges = viewed(self._edges())
+            if not edges:
+                return
             trace = ledger.trace(ref.episode, ref.version or "")
-            found = tuple(played(self._farm, ref, self._edges))
+            found = tuple(played(self._farm, ref, edges))
         except (AvantError, SQLAlchemyError) as error:
             reason = str(error) if isinstance(error, AvantError) else type(error).__name__
             log.error("canary.silent", reason=reason, **about)  # noqa: TRY400 - a traceback says no more

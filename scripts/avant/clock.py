@@ -2,6 +2,7 @@
 
 import select
 import signal
+from functools import partial
 
 from workers import observability
 from workers.canary import Canary
@@ -21,7 +22,7 @@ def clock() -> None:
     with open_farm(settings) as farm:
         observability.configure(settings)  # a service logs to whoever started it
         farm.wait()
-        ticking = Clock(farm, shown=Canary(farm, read_edges(settings.edges)).told)
+        ticking = Clock(farm, shown=Canary(farm, partial(read_edges, settings.edges)).told)
         with looking_out(farm.ledger), Watch(farm):
             while not select.select([asked], [], [], ticking.tick())[0]:
                 farm.check()

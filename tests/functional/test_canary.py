@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from workers.canary import Canary, played, released
 from workers.farm import Farm
 from workers.ledger import open_ledger
 from workers.store import names
+from workers.submission import read_edges
 
 LANGUAGES = ["en", "fr", "de"]
 
@@ -131,7 +133,7 @@ def test_an_edge_that_is_down_fails_every_language(shown: Shown, nowhere: str) -
 def test_what_a_clock_shows_is_played_and_told(shown: Shown) -> None:
     """At once, without holding the clock up: one line for what failed, one for the whole."""
     shown.edge.missing = frozenset({shown.sound("de") + "00001.m4s"})
-    canary = Canary(shown.farm, [Edge(name="paris", url=shown.edge.url)])
+    canary = Canary(shown.farm, lambda: [Edge(name="paris", url=shown.edge.url)])
     ref = replace(shown.ref, flipped_at=shown.farm.ledger.now())
     with structlog.testing.capture_logs() as said:
         canary.told(ref)
@@ -144,6 +146,18 @@ def test_what_a_clock_shows_is_played_and_told(shown: Shown) -> None:
     ]
     (whole,) = [line for line in said if line["event"] == "canary.played"]
     assert (whole["played"], whole["failed"]) == (4, 2)
+
+
+def test_a_list_of_edges_that_can_not_be_read_is_told(shown: Shown, tmp_path: Path) -> None:
+    """And keeps nobody from anything: it is the canary's loss."""
+    (tmp_path / "edges.toml").write_text("[[edges]]\nname = 1\n")
+    canary = Canary(shown.farm, partial(read_edges, tmp_path / "edges.toml"))
+    with structlog.testing.capture_logs() as said:
+        canary.told(replace(shown.ref, flipped_at=shown.farm.ledger.now()))
+        until(lambda: bool(said))
+    assert [(line["event"], line["episode"], line["log_level"]) for line in said] == [
+        ("canary.silent", spine.EPISODE, "error")
+    ]
 
 
 def test_the_command_tells_each_language_of_each_edge(shown: Shown, episode: Episode, tmp_path: Path) -> None:
