@@ -190,7 +190,7 @@ class _Round:
         return Workspace(
             scratch=scratch,
             store=self.farm.store,
-            names=self.farm.names,
+            names=self.farm.names.knowing({digest: one.key for digest, one in made.items()}),
             attempt="",
             inputs=made,
             watch=self.watch,

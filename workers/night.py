@@ -99,8 +99,10 @@ def released(farm: Farm, episode: str) -> Ref:
 
 def check_names(farm: Farm, versions: Iterable[str]) -> None:
     """Raise `ConfigurationError` if we would call versions something else than they were published as."""
-    for digest, version in farm.ledger.artifacts(versions).items():
-        if version.key != farm.names.version(digest):
+    found = farm.ledger.artifacts(versions)
+    lives = farm.ledger.lives(found)
+    for digest, version in found.items():
+        if version.key != farm.names.to_be_made([digest], lives.get(digest, 0)).version(digest):
             raise ConfigurationError(
                 "The secret that public names are made with is not the one that this episode was published with.",
                 hint="Set AVANT_NAMING_KEY to what it is on the farm's other hosts.",

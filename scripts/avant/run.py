@@ -82,13 +82,14 @@ def _produced(order: Order, farm: Farm, crew: Crew, *, wait: bool, quiet: bool) 
     worked = time.monotonic()
     ref = _released(order, farm, armed, wait=wait, quiet=quiet)
     overview = farm.ledger.overview(plan.episode)
+    made = farm.ledger.artifacts([plan.version])
     return Outcome(
         plan=plan,
         submitted=submitted,
         ref=ref,
         release=order.release,
         artifacts=farm.ledger.artifacts(track.digest for track in plan.tracks),
-        names=farm.names,
+        names=farm.names.knowing({digest: version.key for digest, version in made.items()}),
         edges=order.edges,
         stages={
             "examine": examined - began,

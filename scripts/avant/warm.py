@@ -141,7 +141,7 @@ def _workspace(farm: Farm, overview: Overview, scratch: Path) -> Workspace:
     return Workspace(
         scratch=scratch,
         store=farm.store,
-        names=farm.names,
+        names=farm.names.knowing({digest: one.key for digest, one in made.items()}),
         attempt="",
         inputs=proved | made,
         watch=lambda _share: None,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from pipelines.errors import ReleaseError, StoreError
+from pipelines.errors import ConfigurationError, ReleaseError, StoreError
 from pipelines.layout import Names
 from pipelines.tools.s3 import Store
 from tests.fakes import spine, warming
@@ -19,6 +19,7 @@ from tests.fakes.garbage import AT_ONCE, DiedError, Fate, MemoryStore, World, de
 from workers.garbage import Count, Terms, collect, empty, look
 from workers.ledger import Grave, Ledger, open_ledger
 from workers.ledger.schema import artifacts
+from workers.night import check_names
 
 
 def begun(ledger: Ledger, store: MemoryStore, folder: Path) -> World:
@@ -113,6 +114,9 @@ def test_what_was_collected_is_made_again_elsewhere(world: World) -> None:
     assert world.ready(0)
     again = {made.key for made in world.ledger.artifacts([delivery(0).version]).values()}
     assert before.isdisjoint(again)
+    check_names(world.farm, [delivery(0).version])
+    with pytest.raises(ConfigurationError, match="not the one"):
+        check_names(replace(world.farm, names=Names(key=b"another")), [delivery(0).version])
 
 
 def test_nothing_is_made_again_that_was_only_doomed(world: World) -> None:

@@ -201,6 +201,13 @@ class Garbage(Database):
                 found |= set(connection.scalars(select(artifacts.c.key).where(artifacts.c.key.in_(some))))
         return found
 
+    def lives(self, digests: Collection[str]) -> dict[str, int]:
+        """How often each of those was collected before it was made as it is."""
+        query = select(step_makes.c.artifact, steps.c.life).join(steps, steps.c.id == step_makes.c.step)
+        with self._read_at_once() as connection:
+            rows = connection.execute(query.where(step_makes.c.artifact.in_(list(digests))))
+            return {row.artifact: row.life for row in rows}
+
     def warming(self) -> tuple[tuple[str, int], ...]:
         """What unfinished steps are to warm: digest of the evidence, and how often it was collected."""
         query = (
