@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from typer.testing import CliRunner, Result
 
 from pipelines import layout
-from pipelines.errors import DeliveryError, Interrupted
+from pipelines.errors import DeliveryError, EdgeError, Interrupted
 from pipelines.tools.s3 import Store, Upload
 from pipelines.warm import Edge
 from scripts.avant.__main__ import app
@@ -222,3 +222,24 @@ def test_prerelease_says_what_is_not_well_and_ends_with_75(night: Night) -> None
     assert said["store"].startswith("ar dub stereo: Version ")
     assert night.told() == [("", ["store"])]
     assert prerelease("--within", "soon").exit_code == 2
+
+
+def test_a_proof_on_demand_counts_at_the_gate(night: Night) -> None:
+    """Well or not; what another list of edges says of them does not."""
+
+    def prove(*words: str | Path) -> Result:
+        environment = night.farm.settings.environment()
+        return CliRunner().invoke(app, ["warm", "prove", "e", "--json", *map(str, words)], env=environment)
+
+    def kept() -> list[bool]:
+        return [check.ok for check in night.farm.ledger.checks(night.promised.release.version)]
+
+    other = night.farm.settings.home / "edges.toml"
+    other.write_text(f'[[edges]]\nname = "paris"\nurl = "{night.edge.url}"\n')
+    assert (prove("--edges", other).exit_code, kept()) == (0, [])
+    night.edge.room = 0
+    night.edge.copies.clear()
+    assert isinstance(prove().exception, EdgeError)
+    assert kept() == [False]
+    night.edge.room = 1000
+    assert (prove().exit_code, kept()) == (0, [True])
