@@ -30,6 +30,8 @@ from workers.slot import DRAIN, FINISH
 
 #: Seconds that a slot has to end by itself; more than it needs to drain.
 GRACE = DRAIN + 2.0
+#: Seconds that a nursery has to bury slots that have ended, and end.
+FAREWELL = 2.0
 #: A slot that lives shorter (seconds) has not worked; so many times in a row, and none will.
 QUICK = 5.0
 QUICK_DEATHS = 5
@@ -258,9 +260,9 @@ class _Nursery:
         process.stop(self._child, 0)
 
     def close(self) -> None:
-        """Kill it for good."""
-        self.end()
+        """Have it end for good. It buries its slots before, so that what they used is counted as ours."""
         self._socket.close()
+        process.stop(self._child, FAREWELL)
 
     def _start(self) -> None:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

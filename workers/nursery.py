@@ -75,6 +75,11 @@ class Nursery:
                 if order is None or self._newborn(order):
                     return order
 
+    def reap(self) -> None:
+        """Bury who has ended already: what they used is then told of us."""
+        for _, pid in self._living.values():
+            os.waitpid(pid, os.WNOHANG)
+
     def close(self) -> None:
         """Let go of what a newborn has no use for."""
         for handle in self._living:
@@ -92,6 +97,7 @@ class Nursery:
             self._tell(News(name=order.name, pid=0, status=1))
             return False
         if pid == 0:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
             lineage.follow(parent)
             return True
         handle = os.pidfd_open(pid)
@@ -138,8 +144,13 @@ def main() -> None:
     supervisor = socket.socket(fileno=asked.supervisor)
     supervisor.set_inheritable(False)
     order = None
-    with closing(Nursery(supervisor)) as nursery, suppress(ConnectionError):  # the supervisor is gone, and we go
-        order = nursery.attend()
+    # Whoever wants us gone closes the socket; only who has no time for what that takes sends what can't be ignored.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    with closing(Nursery(supervisor)) as nursery:
+        with suppress(ConnectionError):  # the supervisor is gone, and we go
+            order = nursery.attend()
+        if order is None:
+            nursery.reap()
     if order:
         slot.live(slot_class(order.slots), name=order.name, log_file=Path(order.log), dispatch=dispatch)
 

@@ -87,6 +87,14 @@ def test_nothing_is_open_that_a_fork_could_share(settings: Settings) -> None:
     assert not any(alive(pid) for pid in (*slots, real.nursery))
 
 
+def test_what_slots_used_is_counted_as_their_supervisors(settings: Settings) -> None:
+    """The nursery buries them before it ends by itself; killed, it would have taken their accounts with it."""
+    one = Attended(settings, HEAVY, LIGHT)
+    one.born()
+    one.end()
+    assert one._nursery.status == 0
+
+
 def test_a_slot_is_a_process_of_its_own(attended: Attended) -> None:
     """In its own session, by its own name, as patient as its work, with its own log, reading nothing."""
     heavy, light = attended.born()
