@@ -42,7 +42,7 @@ class Clock:
     """One of any number of clocks: says "not yet" of what is armed, flips it at its time, ends what others began."""
 
     def __init__(
-        self, farm: Farm, shown: Callable[[Ref], None] = lambda _ref: None, host: Callable[[], datetime] = here
+        self, farm: Farm, *, shown: Callable[[Ref], None] = lambda _ref: None, host: Callable[[], datetime] = here
     ) -> None:
         """`shown` hears of every ref that viewers were given, and must return at once; `host` tells the time here."""
         self._farm = farm

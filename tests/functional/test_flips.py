@@ -82,7 +82,7 @@ class Host:
     up: bool = True
 
     def __post_init__(self) -> None:
-        self.clock = Clock(self.farm, self.time)
+        self.clock = Clock(self.farm, host=self.time)
 
     def time(self) -> datetime:
         return self.dial.now + timedelta(seconds=self.skew)
@@ -93,7 +93,7 @@ class Host:
 
     def restart(self) -> None:
         """Killed, and back within seconds; it remembers nothing, and the host's clock was set meanwhile."""
-        self.clock = Clock(self.farm, self.time)
+        self.clock = Clock(self.farm, host=self.time)
         self.wake = self.dial.now + timedelta(seconds=self.chance.uniform(0.2, 5))
         self.skew = self.chance.uniform(-SLIGHT, SLIGHT)
         self.restarts += 1
@@ -151,7 +151,7 @@ def test_each_release_is_flipped_once_on_the_second(count: int, tmp_path: Path) 
             dial.turn(min(host.wake for host in hosts))
             list(threads.map(Host.tick, [host for host in hosts if host.wake <= dial.now]))
         for host in hosts:
-            host.clock = Clock(host.farm, host.time)
+            host.clock = Clock(host.farm, host=host.time)
             for _ in range(20):
                 host.tick()
         flips = {name: list(reversed(one.acts(name))) for name in {release.episode for release in releases}}
