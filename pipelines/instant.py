@@ -52,7 +52,7 @@ def resolve(release: ReleaseTime) -> Instant:
     if len(meant) > 1 and release.fold is None:
         raise DeliveryError(
             f"{wall:%H:%M} on {wall:%Y-%m-%d} comes twice in {release.zone}: clocks go back.",
-            hint="Set `fold = 0` for the first, `fold = 1` for the second.",
+            hint="Say which: `fold = 0`, in the command line `--fold 0`, is the first; 1 the second.",
         )
     return Instant(
         utc=max(meant) if release.fold else min(meant),

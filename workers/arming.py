@@ -12,7 +12,7 @@ from pipelines.instant import Instant
 from workers.clock import flip, publish
 from workers.farm import Farm
 from workers.ledger import By, Ledger, Release
-from workers.night import check_known, check_names
+from workers.night import check_names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,7 @@ def armed(ledger: Ledger, episode: str) -> Release:
     for release in ledger.armed():
         if release.episode == episode:
             return release
-    check_known(ledger, episode)
+    ledger.check_known(episode)
     raise ReleaseError(f"Nothing of `{episode}` is armed.", hint=f"`avant release arm {episode}`, or submit it again.")
 
 
@@ -42,8 +42,7 @@ def arming(ledger: Ledger, episode: str, at: Instant | None) -> Release:
     """
     overview = ledger.overview(episode)
     if overview is None:
-        check_known(ledger, episode)
-        raise ReleaseError(f"Nothing of `{episode}` is planned.", hint="Submit it.")
+        raise ledger.unknown(episode)
     if overview.cancelled_at:
         raise ReleaseError(
             f"`{episode}` was called off: nothing is made of it.", hint="Submit it again, which arms it."

@@ -164,7 +164,10 @@ def released(farm: Farm, ref: Ref) -> Offered:
     """What viewers are to get by that ref. Raises `ReleaseError` when that is nothing."""
     made = farm.ledger.artifacts([ref.version]) if ref.version else {}
     if ref.version is None or ref.version not in made or ELSEWHERE in ref.ended:
-        raise ReleaseError(f"`{ref.episode}` is not offered.", hint="A canary plays what viewers get.")
+        raise ReleaseError(
+            f"`{ref.episode}` is not offered: viewers get nothing of it that could be played.",
+            hint=f"`avant release show {ref.episode}` says from when; `log`, what was done.",
+        )
     version = made[ref.version]
     tracks = farm.ledger.artifacts(version.facts["tracks"])
     listed = (inventory(farm.store, farm.names, tracks[digest]) for digest in version.facts["tracks"])

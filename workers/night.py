@@ -19,7 +19,6 @@ from pipelines.levers import Moved
 from pipelines.offer import NOTHING, Offer, changes, offered
 from pipelines.release import Ref, generation_of
 from pipelines.trim import Trim
-from presets.document import nearest
 from workers import observability
 from workers.clock import publish, rendered
 from workers.farm import Farm, explaining, open_farm
@@ -83,7 +82,7 @@ def released(farm: Farm, episode: str) -> Ref:
     """The ref of an episode that viewers have. Raises `ReleaseError`, or `ConfigurationError` for an unknown one."""
     ref = farm.ledger.ref(episode)
     if ref.state == "not-yet":
-        check_known(farm.ledger, episode)
+        farm.ledger.check_known(episode)
         raise ReleaseError(
             f"`{episode}` is not released: viewers are offered nothing that could be changed.",
             hint=f"Until then there are `avant release hold {episode}`, `go` and `arm`.",
@@ -107,15 +106,6 @@ def check_names(farm: Farm, versions: Iterable[str]) -> None:
                 "The secret that public names are made with is not the one that this episode was published with.",
                 hint="Set AVANT_NAMING_KEY to what it is on the farm's other hosts.",
             )
-
-
-def check_known(ledger: Ledger, episode: str) -> None:
-    """Raise `ConfigurationError` for an episode that nobody submitted."""
-    known = [view.episode for view in ledger.episodes()]
-    if episode not in known:
-        meant = nearest(episode, known)
-        hint = f"Did you mean `{meant}`?" if meant else "`avant status` lists those there are."
-        raise ConfigurationError(f"There is no episode `{episode}`.", hint=hint)
 
 
 def behind(farm: Farm, ref: Ref) -> bool:

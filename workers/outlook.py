@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from pipelines.errors import ConfigurationError
 from workers import host
 from workers.checkpoint import LAST
 from workers.lanes import mix, one_by_one
@@ -30,7 +29,7 @@ def known(ledger: Ledger, episode: str, on: Floor | None = None) -> Known:
     """All that is known of an episode's release. Raises `ConfigurationError` if there is no such episode."""
     overview = ledger.overview(episode)
     if overview is None:
-        raise ConfigurationError(f"There is no episode `{episode}`.", hint="`avant status` lists those there are.")
+        raise ledger.unknown(episode)
     on = on or floor(ledger)
     release = next((release for release in ledger.armed() if release.episode == episode), None)
     # Until the last checkpoint, what was found long ago is no danger: everything is looked at again.

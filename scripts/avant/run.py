@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.instant import unusual
+from pipelines.instant import Instant, unusual
 from pipelines.release import Ref
 from scripts.avant import console
 from scripts.avant.console import AsJson, say
@@ -38,7 +38,7 @@ def run(
     """Make an episode, publish it, warm the edges, and release it at its time. Run it again to go on after a stop."""
     settings = Settings()
     order = read_order(document, settings, read_edges(edges) if edges else None)
-    point_out(order)
+    point_out(order.release)
     try:
         with open_farm(settings) as farm:
             outcome = produce(order, farm, slots=slots, wait=not no_wait, quiet=as_json)
@@ -51,9 +51,9 @@ def run(
         print_summary(outcome)
 
 
-def point_out(order: Order) -> None:
-    """Say what is unusual about an order's time: it may be what was meant."""
-    for odd in unusual(order.release, datetime.now(UTC)) if order.release else ():
+def point_out(release: Instant | None) -> None:
+    """Say what is unusual about a time: it may be what was meant."""
+    for odd in unusual(release, datetime.now(UTC)) if release else ():
         say(f"warning: {odd}")
 
 

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from pipelines.errors import ConfigurationError
 from scripts.avant import console, fleet
 from scripts.avant.console import AsJson, clock_time, counted, data, duration, print_table
 from scripts.avant.progress import loads_of, speed
@@ -41,7 +40,7 @@ def found(ledger: Ledger, episode: str) -> Overview:
     """How far an episode is. Raises `ConfigurationError` if there is none."""
     overview = ledger.overview(episode)
     if overview is None:
-        raise ConfigurationError(f"There is no episode `{episode}`.", hint="`avant status` lists those there are.")
+        raise ledger.unknown(episode)
     return overview
 
 

@@ -18,7 +18,7 @@ def submit(document: Document, edges: EdgeList = None, as_json: AsJson = False) 
     settings = Settings()
     observability.configure(settings)
     order = read_order(document, settings, read_edges(edges) if edges else None)
-    point_out(order)
+    point_out(order.release)
     with open_desk(settings) as desk:
         plan = desk.plan(order)
         submitted = desk.submit(order, plan)

@@ -6,13 +6,16 @@ import typer
 
 from scripts.avant import console
 from scripts.avant.console import AsJson, clock_time, print_table
-from workers.ledger import open_ledger
+from workers.farm import consulted
 from workers.settings import Settings
 
 
 def versions(episode: Annotated[str, typer.Argument(help="The episode.")], as_json: AsJson = False) -> None:
     """List an episode's versions, newest first."""
-    found = open_ledger(Settings().ledger_address).versions(episode)
+    with consulted(Settings()) as ledger:
+        found = ledger.versions(episode)
+        if not found:
+            ledger.check_known(episode)
     rows: list[dict[str, Any]] = [
         {
             "version": view.artifact.key.split("/")[1],

@@ -106,7 +106,7 @@ def _jobs(episode: str, edges: Path | None) -> Iterator[tuple[list[WarmJob], Wor
         farm.wait()
         overview = farm.ledger.overview(episode)
         if overview is None:
-            raise ConfigurationError(f"There is no episode `{episode}`.", hint="`avant status` lists those there are.")
+            raise farm.ledger.unknown(episode)
         jobs = _planned(overview, edges)
         (Path(folder) / "scratch").mkdir()
         yield jobs, _workspace(farm, overview, Path(folder) / "scratch"), farm.ledger

@@ -7,6 +7,7 @@ Asked in the transaction that flips, so that nothing of the answer can change be
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from math import ceil
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, select
@@ -52,8 +53,10 @@ def fullest(
     if row.held and not let_go:
         raise ReleaseError(f"The release of `{episode}` is held.", hint=f"`avant release go {episode}`.")
     if row.clock < row.at:
+        left = timedelta(seconds=ceil(row.at - row.clock))
         raise ReleaseError(
-            f"It is {row.at - row.clock:.1f} s too early to release `{episode}`.", hint=f"Its time is {row.wall}."
+            f"It is {left} too early to release `{episode}`: its time is {row.wall}.",
+            hint=f"`avant release arm {episode} --at … --zone …` gives it another.",
         )
     choice = offered(editions_of(row), viewers)
     for edition in reversed(choice):

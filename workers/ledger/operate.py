@@ -21,6 +21,7 @@ from workers.ledger.database import Database, insert_new, pass_gate
 from workers.ledger.schema import episodes, hosts, now, pauses, plans, releases, step_makes, steps, wants
 from workers.ledger.submit import AFRESH, LIVE, lock, rekey, settled
 from workers.ledger.urgency import latest_start
+from workers.ledger.views import unknown
 from workers.ledger.work import FREED
 
 FAILED = ("failed", "quarantined")
@@ -207,9 +208,7 @@ class Operations(Database):
 def _known(connection: Connection, episode: str) -> Row[Any]:
     row = connection.execute(select(episodes).where(episodes.c.id == episode)).first()
     if row is None:
-        meant = nearest(episode, list(connection.scalars(select(episodes.c.id))))
-        hint = f"Did you mean `{meant}`?" if meant else "`avant status` lists those there are."
-        raise ConfigurationError(f"There is no episode `{episode}`.", hint=hint)
+        raise unknown(connection, episode)
     return row
 
 

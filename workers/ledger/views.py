@@ -9,9 +9,11 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Engine, Row, select
 
 from pipelines.artifact import Artifact
+from pipelines.errors import ConfigurationError
 from pipelines.plan import Plan
 from pipelines.step import Step
 from pipelines.wire import from_data
+from presets.document import nearest
 from workers.ledger.database import Database, instant
 from workers.ledger.schema import artifacts, episodes, now, plans, refs, step_makes, steps
 from workers.ledger.urgency import latest_start
@@ -152,6 +154,17 @@ class Views(Database):
             cancelled_at=_maybe(row.cancelled_at),
         )
 
+    def unknown(self, episode: str) -> ConfigurationError:
+        """What is raised of an episode that nobody submitted."""
+        with self._read() as connection:
+            return unknown(connection, episode)
+
+    def check_known(self, episode: str) -> None:
+        """Raise `ConfigurationError` if nobody submitted that episode."""
+        with self._read() as connection:
+            if connection.execute(select(episodes.c.id).where(episodes.c.id == episode)).first() is None:
+                raise unknown(connection, episode)
+
     def episodes(self) -> tuple[EpisodeView, ...]:
         """All episodes, the last submitted first."""
         with self._read() as connection:
@@ -193,10 +206,19 @@ class Views(Database):
     def _plan(self, connection: Connection, row: Row[Any]) -> Plan:
         """The current plan of a row of `episodes`. Reading one costs milliseconds: the last of each episode is kept."""
         key = (row.version, row.submitted_at)
-        if self._plans.get(row.id, (None, None))[0] != key:
+        kept = self._plans.get(row.id)
+        if kept is None or kept[0] != key:
             query = select(plans.c.plan).where(plans.c.episode == row.id, plans.c.version == row.version)
-            self._plans[row.id] = (key, from_data(Plan, connection.execute(query).scalar_one()))
-        return self._plans[row.id][1]
+            kept = key, from_data(Plan, connection.execute(query).scalar_one())
+            self._plans[row.id] = kept  # another thread may keep another one meanwhile
+        return kept[1]
+
+
+def unknown(connection: Connection, episode: str) -> ConfigurationError:
+    """What is raised of an episode that nobody submitted: it names the one that may be meant."""
+    meant = nearest(episode, list(connection.scalars(select(episodes.c.id))))
+    hint = f"Did you mean `{meant}`?" if meant else "`avant status` lists those there are."
+    return ConfigurationError(f"There is no episode `{episode}`.", hint=hint)
 
 
 def _existing(connection: Connection, plan: Plan) -> frozenset[str]:

@@ -13,6 +13,7 @@ from scripts.avant.console import AsJson, clock_time, say
 from scripts.avant.release.asking import Asked, DryRun, Who, Why, Yes
 from scripts.avant.release.showing import offer_told, print_offers
 from scripts.avant.retry import Episode
+from scripts.avant.run import point_out
 from workers import arming, night
 from workers.arming import Gone
 from workers.farm import Farm, consulted
@@ -35,6 +36,7 @@ def arm(
 ) -> None:
     """Have what was submitted last released at its time, or at another, by whichever clock runs."""
     instant = _instant(at, zone, fold)
+    point_out(instant)
     asked = Asked(action="arm", dry_run=dry_run, yes=yes, why=why, who=who, as_json=as_json)
     with night.open_night(asked.settings) as farm:
         release = arming.arming(farm.ledger, episode, instant)

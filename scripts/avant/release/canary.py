@@ -26,6 +26,8 @@ def canary(
     with open_farm(settings) as farm:
         farm.wait()
         ref = farm.ledger.ref(episode)
+        if ref.state == "not-yet":
+            farm.ledger.check_known(episode)
         found = tuple(played(farm, ref, listed))
     failed = [one for one in found if one.fault]
     if as_json:

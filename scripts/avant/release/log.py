@@ -11,7 +11,6 @@ from scripts.avant.console import AsJson, clock_time, print_table
 from scripts.avant.retry import Episode
 from workers.farm import consulted
 from workers.ledger import Act
-from workers.night import check_known
 from workers.settings import Settings
 
 
@@ -22,7 +21,7 @@ def log(
 ) -> None:
     """List what was done to an episode's release: by clocks and by people, the last first."""
     with consulted(Settings()) as ledger:
-        check_known(ledger, episode)
+        ledger.check_known(episode)
         acts = ledger.acts(episode, limit=last)
         made = ledger.artifacts({str(state.get("version")) for act in acts for state in (act.before, act.after)})
     names = {digest: version.key.split("/")[1] for digest, version in made.items()}
