@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 
 from pipelines.errors import ReleaseError
 from pipelines.trim import Trim
-from presets.document import nearest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,14 +25,14 @@ class Moved:
 def withdrawn(trim: Trim, language: str, languages: Sequence[str]) -> Trim:
     """Without a language, of those that the version has sound in. Raises `ReleaseError` for any other."""
     if language not in (*languages, *trim.withdrawn):
-        raise _unknown(f"There is no sound in `{language}`", language, languages)
+        raise _unknown(f"There is no sound in `{language}`; there is", language, languages)
     return replace(trim, withdrawn=tuple(sorted({*trim.withdrawn, language})))
 
 
 def restored(trim: Trim, language: str, languages: Sequence[str]) -> Trim:
     """With a language again. Raises `ReleaseError` for one that was never there."""
     if language not in (*languages, *trim.withdrawn):
-        raise _unknown(f"`{language}` was not withdrawn", language, trim.withdrawn)
+        raise _unknown(f"`{language}` was not withdrawn; withdrawn is", language, trim.withdrawn)
     return replace(trim, withdrawn=tuple(each for each in trim.withdrawn if each != language))
 
 
@@ -70,6 +69,7 @@ def _until(had: list[str], version: str) -> list[str]:
 
 
 def _unknown(what: str, language: str, known: Sequence[str]) -> ReleaseError:
-    meant = nearest(language, list(known))
-    listed = ", ".join(f"`{each}`" for each in known) or "none"
-    return ReleaseError(f"{what}; there is {listed}.", hint=f"Did you mean `{meant}`?" if meant else "")
+    # Of two letters each is near to any other: nobody who typed `es` at night is to be offered `en`.
+    meant = next((each for each in known if each.lower()[:2] == language.lower()[:2]), None)
+    listed = ", ".join(f"`{each}`" for each in known) or "nothing"
+    return ReleaseError(f"{what} {listed}.", hint=f"Did you mean `{meant}`?" if meant else "")

@@ -73,7 +73,7 @@ def _rounds(farm: Farm, within: timedelta, *, quiet: bool) -> Iterator[Report]:
 
 def _told(farm: Farm, report: Report, *, quiet: bool) -> Report:
     if alarm(farm, report) and not quiet:
-        say(f"{report.release.episode}: alarms were raised")
+        say(f"{report.release.episode}: who must know of it is told")
     return report
 
 

@@ -99,7 +99,8 @@ def _one(overview: Overview, ledger: Ledger, *, as_json: bool) -> None:
     for view in overview.stuck:
         _print_fault(view)
     ref = ledger.ref(overview.plan.episode)
-    data.print(f"\n{_ahead(overview, ledger)}; viewers get: {ref.state}, generation {ref.generation}", markup=False)
+    offered = "nothing yet" if ref.state == "not-yet" else f"generation {ref.generation}"
+    data.print(f"\n{_ahead(overview, ledger)}; viewers get {offered}", markup=False)
 
 
 def _ahead(overview: Overview, ledger: Ledger) -> str:

@@ -309,6 +309,6 @@ def test_everything_is_told_in_the_log(farm: Farm, monkeypatch: pytest.MonkeyPat
         ("clock", "flip", "", 1),
     ]
     shown = avant("log", EPISODE).stdout
-    assert "max height: none to 360" in shown
+    assert "max height: 360" in shown
     assert NAMES.name(farm.ledger.ref(EPISODE).version or "") in shown  # as `avant versions` calls it
     assert len(told("log", EPISODE, "--last", "1")["acts"]) == 1

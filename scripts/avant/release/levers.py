@@ -122,7 +122,7 @@ def _pull(episode: str, lever: Lever, asked: Asked) -> None:
             asked.confirm(f"{asked.action} {episode}?")
         done = night.pull(farm, turn, asked.by)
         seen = farm.ledger.now() + SEEN_WITHIN
-    if not asked.as_json:
+    if not asked.as_json and not turn.idle:
         say(
             f"{episode}: generation {done.generation}, written; new sessions see it by {clock_time(seen)}, "
             f"within {SEEN_WITHIN.seconds} s. Running ones play on."
@@ -133,7 +133,7 @@ def _pull(episode: str, lever: Lever, asked: Asked) -> None:
 def _show(turn: Turn, asked: Asked) -> None:
     episode, generation = turn.before.episode, turn.before.generation
     if turn.idle:
-        say(f"{episode}: that is so already, as of generation {generation}.")
+        say(f"{episode}: that is so already, as of generation {generation}; nothing is changed.")
         return
     print_offers(f"{episode}: {asked.action}, generation {generation} to {turn.after.generation}", turn.had, turn.gets)
     for line in turn.changes or ("Nothing changes for viewers now.",):

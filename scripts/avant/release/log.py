@@ -7,7 +7,7 @@ import typer
 
 from pipelines.wire import to_data
 from scripts.avant import console
-from scripts.avant.console import AsJson, clock_time, print_table
+from scripts.avant.console import AsJson, print_table
 from scripts.avant.retry import Episode
 from workers.farm import consulted
 from workers.ledger import Act
@@ -29,14 +29,14 @@ def log(
         console.print_json({"episode": episode, "acts": [to_data(act) for act in acts]})
         return
     print_table(
-        ("at", "who", "did", "generation>", "changed", "why"),
+        ("at, UTC", "who", "did", "gen>", "changed", "why"),
         (
             (
-                clock_time(act.at),
+                f"{act.at:%Y-%m-%d %H:%M:%S}",
                 act.by.who,
                 act.by.action,
                 "" if act.generation is None else str(act.generation),
-                ", ".join(changed(act, names)),
+                "\n".join(changed(act, names)),
                 act.by.why,
             )
             for act in acts
@@ -49,7 +49,8 @@ def changed(act: Act, names: Mapping[str, str]) -> Iterator[str]:
     before, after = _flat(act.before), _flat(act.after)
     for what, value in after.items():
         if before.get(what) != value:
-            yield f"{what}: {_worded(before.get(what), names)} to {_worded(value, names)}"
+            was = f"{_worded(before[what], names)} to " if before.get(what) not in (None, "", []) else ""
+            yield f"{what}: {was}{_worded(value, names)}"
 
 
 def _flat(state: Mapping[str, Any]) -> dict[str, Any]:
@@ -58,6 +59,8 @@ def _flat(state: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _worded(value: object, names: Mapping[str, str]) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, list):
         return " ".join(str(each) for each in value) or "none"
     return names.get(str(value), str(value)) if value not in (None, "") else "none"
