@@ -112,6 +112,9 @@ class Canary:
             reason = str(error) if isinstance(error, AvantError) else type(error).__name__
             log.error("canary.silent", reason=reason, **about)  # noqa: TRY400 - a traceback says no more
             return
+        except Exception as error:  # a fault of ours: what is released after this is played all the same
+            log.critical("canary.silent", reason=type(error).__name__, exc_info=True, **about)
+            return
         with structlog.contextvars.bound_contextvars(trace=trace, **about):
             report(found, round(monotonic() - began, 3))
 

@@ -1,14 +1,12 @@
 """
 Looks ahead while there is time: a release that would be late is told hours before, with what to give up for it.
 
-Runs beside the clock, in a thread of its own: drawing the future takes as long as it takes, and no flip waits for it.
+Runs beside the clock, in a thread of a `Watch`: drawing the future takes as long as it takes, and no flip waits for it.
 """
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from threading import Event, Thread
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -31,8 +29,6 @@ CALM = 30.0
 AHEAD = timedelta(hours=24)
 #: Seconds to spare with which a release that was in danger is safe: not one that comes and goes with each look.
 RELIEF = 60.0
-#: Seconds in which a look that is under way may end, when we are stopped.
-PATIENCE = 2.0
 
 log = structlog.get_logger()
 
@@ -124,25 +120,9 @@ class Lookout:
         }
 
 
-@contextmanager
-def looking_out(ledger: Ledger) -> Iterator[None]:
-    """Look again and again while the context lasts."""
-    over = Event()
-    thread = Thread(target=_look, args=(Lookout(ledger), over), name="lookout", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join(PATIENCE)
-
-
-def _look(lookout: Lookout, over: Event) -> None:
-    took = 0.0
-    while not over.wait(max(INTERVAL, SHARE * took)):
-        began = time.monotonic()
-        lookout.look()
-        took = time.monotonic() - began
+def pause(took: float) -> float:
+    """Seconds until the next look, after one that took so long."""
+    return max(INTERVAL, SHARE * took)
 
 
 def _ahead(facts: Known) -> Outlook:

@@ -19,7 +19,6 @@ from workers.crew import Crew
 from workers.farm import Farm
 from workers.lanes import mix
 from workers.ledger import Ledger, Overview, Release, StepView, Submitted
-from workers.lookout import looking_out
 from workers.submission import Order, planned, tell
 from workers.supervisor import Supervisor, sweep
 from workers.watch import Watch
@@ -77,27 +76,28 @@ def work(plan: Plan, farm: Farm, crew: Crew, tick: Callable[[Overview, Superviso
     """
     check_open(farm.ledger, farm.settings.machine)
     slots = tuple(slot.slots for slot in crew.slots)
-    with (
-        Supervisor(farm.settings, farm.ledger, slots=slots, crew=crew) as supervisor,
-        looking_out(farm.ledger),
-        Watch(farm),
-    ):
+    with Supervisor(farm.settings, farm.ledger, slots=slots, crew=crew) as supervisor:
         farm.wait()
-        ticking = clock.Clock(farm)
-        supervisor.wake()
-        due = 0.0
-        while True:
-            supervisor.poll()
-            if time.monotonic() >= due:
-                due = time.monotonic() + ticking.tick()
-            farm.check()
-            overview = farm.ledger.overview(plan.episode)
-            assert overview is not None  # noqa: S101 - it was submitted above
-            tick(overview, supervisor)
-            if overview.ready:
-                return overview
-            _give_up_if_stuck(overview)
-            time.sleep(INTERVAL)
+        with Watch(farm):  # not before: a store that is still starting would be found to be down
+            return _worked(plan, farm, supervisor, tick)
+
+
+def _worked(plan: Plan, farm: Farm, supervisor: Supervisor, tick: Callable[[Overview, Supervisor], None]) -> Overview:
+    ticking = clock.Clock(farm)
+    supervisor.wake()
+    due = 0.0
+    while True:
+        supervisor.poll()
+        if time.monotonic() >= due:
+            due = time.monotonic() + ticking.tick()
+        farm.check()
+        overview = farm.ledger.overview(plan.episode)
+        assert overview is not None  # noqa: S101 - it was submitted above
+        tick(overview, supervisor)
+        if overview.ready:
+            return overview
+        _give_up_if_stuck(overview)
+        time.sleep(INTERVAL)
 
 
 def check_open(ledger: Ledger, name: str) -> None:
@@ -120,10 +120,10 @@ def release(release: Release, farm: Farm, tick: Callable[[timedelta], None]) -> 
     farm.wait()
     with Watch(farm):
         clock.wait_until(farm, release.at, tick)
-    if any(lack.kind == "stale" for edition in release.editions for lack in farm.ledger.lacking(edition)):
-        recheck(farm, release)
-    ref = clock.flip(farm, release)
-    clock.publish(farm, ref)
+        if any(lack.kind == "stale" for edition in release.editions for lack in farm.ledger.lacking(edition)):
+            recheck(farm, release)
+        ref = clock.flip(farm, release)  # before the watch ends: what it has under way may take seconds to
+        clock.publish(farm, ref)
     return ref
 
 

@@ -1,7 +1,8 @@
 """
-What a clock does beside flipping: looks at everything again at the checkpoints, and sends what it has to tell.
+What a clock does beside flipping: looks at everything again at the checkpoints, looks ahead, sends what it has to tell.
 
-In threads of their own: a proof takes minutes and a webhook may hang, and neither may make a release late.
+In threads of their own: a proof takes minutes, drawing the future seconds, and a webhook may hang; none may make a
+release late.
 """
 
 import threading
@@ -20,6 +21,7 @@ from workers.alarm import alarm, deliver
 from workers.checkpoint import CHECKPOINTS, Report, due, recheck
 from workers.farm import Farm
 from workers.ledger import Release
+from workers.lookout import Lookout, pause
 
 #: Seconds from one look to the next.
 INTERVAL = 2.0
@@ -38,8 +40,9 @@ class Watch(AbstractContextManager["Watch"]):
 
     def __init__(self, farm: Farm) -> None:
         self._over = threading.Event()
-        works = [partial(look, farm, self._go_on)] * AT_ONCE + [partial(send, farm)]
-        self._threads = [threading.Thread(target=self._run, args=(work,), name="watch", daemon=True) for work in works]
+        works = [(partial(look, farm, self._go_on), _steady)] * AT_ONCE
+        works += [(partial(send, farm), _steady), (Lookout(farm.ledger).look, pause)]
+        self._threads = [threading.Thread(target=self._run, args=work, name="watch", daemon=True) for work in works]
 
     def __enter__(self) -> Self:
         for thread in self._threads:
@@ -58,9 +61,10 @@ class Watch(AbstractContextManager["Watch"]):
         if self._over.is_set():
             raise Interrupted("The clock is stopping.")
 
-    def _run(self, work: Callable[[], None]) -> None:
-        said = ""
-        while not self._over.wait(INTERVAL):
+    def _run(self, work: Callable[[], None], rest: Callable[[float], float]) -> None:
+        said, took = "", 0.0
+        while not self._over.wait(rest(took)):
+            began = time.monotonic()
             try:
                 work()
             except Interrupted:
@@ -74,6 +78,11 @@ class Watch(AbstractContextManager["Watch"]):
                 log.critical("watch.failed", exc_info=True)
             else:
                 said = ""
+            took = time.monotonic() - began
+
+
+def _steady(_took: float) -> float:
+    return INTERVAL
 
 
 def look(farm: Farm, go_on: Callable[[float], None]) -> None:

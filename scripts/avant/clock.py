@@ -8,7 +8,6 @@ from workers import observability
 from workers.canary import Canary
 from workers.clock import Clock
 from workers.farm import open_farm
-from workers.lookout import looking_out
 from workers.settings import Settings
 from workers.slot import heard
 from workers.submission import read_edges
@@ -23,6 +22,6 @@ def clock() -> None:
         observability.configure(settings)  # a service logs to whoever started it
         farm.wait()
         ticking = Clock(farm, shown=Canary(farm, partial(read_edges, settings.edges)).told)
-        with looking_out(farm.ledger), Watch(farm):
+        with Watch(farm):
             while not select.select([asked], [], [], ticking.tick())[0]:
                 farm.check()

@@ -1,7 +1,6 @@
 """Something is given up so that a release is in time: in the ledger, by the clock, by operators."""
 
 import json
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -18,9 +17,8 @@ from pipelines.encode import EncodeJob
 from pipelines.errors import DeliveryError, ReleaseError
 from pipelines.plan import Plan
 from scripts.avant.__main__ import app
-from tests.fakes.farm import claimed, until
+from tests.fakes.farm import claimed
 from tests.fakes.premiere import FALLBACKS, NO_HD, ZONE, armed, do, premiere
-from workers import lookout
 from workers.ledger import By, Ledger, open_ledger
 from workers.ledger.schema import artifacts
 from workers.lookout import Lookout
@@ -211,16 +209,6 @@ def test_nothing_is_drawn_while_a_flip_is_near(ledger: Ledger) -> None:
     armed(ledger, premiere(far), far)
     ledger.pause_lane("encode", paused=True)
     assert looked(Lookout(ledger)) == []
-
-
-def test_it_looks_by_itself_beside_a_clock(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a thread of its own, again and again, until the clock is stopped."""
-    monkeypatch.setattr(lookout, "INTERVAL", 0.05)
-    at = soon(110)
-    with lookout.looking_out(ledger):
-        armed(ledger, premiere(at, preset="avc-hd", fallbacks=[{**NO_HD, "automatic": True}]), at)
-        until(lambda: current(ledger).given_up == ("no-hd",))
-    assert [thread.name for thread in threading.enumerate() if thread.name == "lookout"] == []
 
 
 def avant(*words: str) -> Result:

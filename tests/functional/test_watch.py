@@ -1,6 +1,7 @@
 """Checkpoints on a real store, a real ledger and an edge: when they come, what they find, who is told."""
 
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -21,9 +22,11 @@ from tests.fakes import spine
 from tests.fakes.farm import claimed, plan, step, until
 from tests.fakes.hook import SECRET, hook
 from tests.fakes.liar import Liar, standing
+from tests.fakes.premiere import NO_HD, armed, premiere
 from tests.fakes.promised import Promised, promised
 from tests.fakes.shelf import Shelf
 from tests.fakes.sundial import Sundial
+from workers import lookout
 from workers.checkpoint import AGAIN, due, recheck
 from workers.farm import Farm
 from workers.ledger import Lack, Release, open_ledger
@@ -183,16 +186,28 @@ def test_a_clock_beside_its_flips_looks_and_tells(night: Night) -> None:
     assert json.loads(listening.bodies[1])["checkpoint"] == "T-10 min"
 
 
+def test_it_looks_ahead_too(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a thread of its own, again and again, until the clock is stopped: what is automatic is given up."""
+    monkeypatch.setattr(lookout, "INTERVAL", 0.05)
+    ledger, at = night.farm.ledger, night.dial.now + timedelta(seconds=110)
+    ledger.enrol("h", memory=1 << 40, slots=["heavy", "light"])
+    late = premiere(at, preset="avc-hd", fallbacks=[{**NO_HD, "automatic": True}])
+    with Watch(night.farm):
+        armed(ledger, late, at)
+        until(lambda: [act.by.action for act in ledger.acts(late.episode, limit=1)] == ["drop"])
+    assert [thread.name for thread in threading.enumerate() if thread.name == "watch"] == []
+
+
 def test_work_that_is_late_or_failed_is_danger(night: Night) -> None:
     """Long before T, if it can't be in time any more; at the last checkpoint, whatever is not done."""
     ledger, release = night.farm.ledger, night.promised.release
     waiting = plan("late", [step("late-one")])
     ledger.submit(waiting, deadline=release.at)
-    armed = Release(episode="late", at=release.at, wall="then", editions=waiting.editions)
-    ledger.arm(armed)
+    tonight = Release(episode="late", at=release.at, wall="then", editions=waiting.editions)
+    ledger.arm(tonight)
 
     def said() -> list[str]:
-        return [each.said for each in recheck(night.farm, armed).findings if each.subject == "work"]
+        return [each.said for each in recheck(night.farm, tonight).findings if each.subject == "work"]
 
     assert said() == []
     night.dial.turn(release.at - timedelta(minutes=9))
