@@ -40,6 +40,7 @@ class Watch(AbstractContextManager["Watch"]):
 
     def __init__(self, farm: Farm) -> None:
         self._over = threading.Event()
+        works: list[tuple[Callable[[], None], Callable[[float], float]]]
         works = [(partial(look, farm, self._go_on), _steady)] * AT_ONCE
         works += [(partial(send, farm), _steady), (Lookout(farm.ledger).look, pause)]
         self._threads = [threading.Thread(target=self._run, args=work, name="watch", daemon=True) for work in works]

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -14,10 +13,9 @@ from scripts.avant.console import AsJson, clock_time, data, print_table, say
 from workers import observability
 from workers.alarm import alarm
 from workers.checkpoint import Report, recheck
-from workers.farm import Farm, explaining, open_farm
-from workers.ledger import open_ledger
+from workers.farm import Farm
+from workers.night import open_night
 from workers.settings import Settings
-from workers.store import names, open_store
 from workers.watch import send
 
 UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
@@ -39,7 +37,7 @@ def prerelease(
 ) -> None:
     """Verify and prove again all that is to be released soon. Ends with 75 if anything of it is not well."""
     settings = Settings()
-    with _opened(settings) as farm:
+    with open_night(settings) as farm:
         observability.configure(settings)
         reports = [_told(farm, report, quiet=as_json) for report in _rounds(farm, within, quiet=as_json)]
         send(farm)
@@ -49,18 +47,6 @@ def prerelease(
         _print(reports)
     if _faulty(reports):
         raise typer.Exit(ReleaseError.exit_code)
-
-
-@contextmanager
-def _opened(settings: Settings) -> Iterator[Farm]:
-    """The farm; where its store is somebody else's, without the home folder's lock, which a clock may hold here."""
-    if settings.s3_endpoint is None:
-        with open_farm(settings) as farm:
-            farm.wait()
-            yield farm
-        return
-    with explaining(), closing(open_store(settings)) as store, closing(open_ledger(settings.ledger_address)) as ledger:
-        yield Farm(settings=settings, store=store, names=names(settings), ledger=ledger)
 
 
 def _rounds(farm: Farm, within: timedelta, *, quiet: bool) -> Iterator[Report]:

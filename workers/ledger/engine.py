@@ -38,8 +38,8 @@ LIBPQ = {
     "keepalives_count": "2",
     "tcp_user_timeout": "20000",
 }
-#: A slot's thread and its keeper's; now and then another for a moment.
-POOL = {"pool_size": 2, "max_overflow": 2}
+#: A slot's thread and its keeper's; for a moment the seven of a clock, whose flip must not wait for the others.
+POOL = {"pool_size": 2, "max_overflow": 6}
 #: Seconds for which a connection that worked is believed to work; more than from one look of a supervisor to the next.
 FRESH = 2.0
 #: What people write, and the driver that it means here.

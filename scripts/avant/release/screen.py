@@ -152,7 +152,8 @@ def _head(screen: Screen) -> Iterator[str]:
         left = _distance(known.at, known.overview.now)
         yield f"{plan.episode}, {plan.title}: T is {known.release.wall} = {utc}, {left}"
     else:
-        yield f"{plan.episode}, {plan.title}: {'released as soon as it is whole' if known.release else 'not armed'}"
+        soon = ": released as soon as it is whole" if known.release else ""
+        yield f"{plan.episode}, {plan.title}{soon}"
     yield f"{_armed(screen)}; now it is {screen.time(known.overview.now)}; viewers get {_viewers(screen)}"
 
 

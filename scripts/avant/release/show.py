@@ -85,7 +85,7 @@ def _arrival(asked: str, facts: Known, zone: ZoneInfo) -> tuple[Arrival, datetim
     try:
         tag = TextSource(language=language, file=track).language  # as a delivery's would be read
     except ValidationError as error:
-        raise typer.BadParameter(str(error.errors()[0]["msg"])) from error
+        raise typer.BadParameter(error.errors()[0]["msg"].removeprefix("Value error, ")) from error
     return Arrival(what=what, language=tag), _instant(when, facts, zone)
 
 
