@@ -4,7 +4,6 @@ The release: not before its time, not without everything it was promised on, and
 Any number of clocks may tick at once: the ledger lets one of them flip, and any of them writes what viewers read.
 """
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -154,13 +153,6 @@ def flip(farm: Farm, release: Release, host: Callable[[], datetime] = here) -> R
         if flipped:
             log.info("release.flipped", generation=flipped.generation, whole=flipped.version == release.version)
     return flipped or farm.ledger.ref(release.episode)
-
-
-def wait_until(farm: Farm, at: datetime, tick: Callable[[timedelta], None]) -> None:
-    """Return at `at` by the ledger's clock; `tick` hears twice a second how long it still is."""
-    while (left := at - farm.ledger.now()) > timedelta():
-        tick(left)
-        time.sleep(min(0.5, max(0.001, left.total_seconds())))
 
 
 def furthest_apart(farm: Farm, host: Callable[[], datetime] = here) -> timedelta:

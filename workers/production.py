@@ -113,13 +113,17 @@ def tidy(farm: Farm) -> None:
 
 def release(release: Release, farm: Farm, tick: Callable[[timedelta], None]) -> Ref:
     """
-    Wait for the release's time, then flip; `tick` hears twice a second how long it still is.
+    Wait for the release's time, then flip; `tick` hears twice a second how long it still is. What else is armed is
+    released meanwhile.
 
     What was proved long ago, and by nobody since, is looked at again first.
     """
     farm.wait()
     with Watch(farm):
-        clock.wait_until(farm, release.at, tick)
+        ticking = clock.Clock(farm)
+        while (left := release.at - farm.ledger.now()) > timedelta():
+            tick(left)
+            time.sleep(min(ticking.tick(), left.total_seconds()))
         if any(lack.kind == "stale" for edition in release.editions for lack in farm.ledger.lacking(edition)):
             recheck(farm, release)
         ref = clock.flip(farm, release)  # before the watch ends: what it has under way may take seconds to

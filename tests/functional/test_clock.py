@@ -19,6 +19,7 @@ from pipelines.tools.s3 import Store
 from pipelines.wire import to_data
 from tests.fakes.farm import claim, plan, step, until
 from tests.fakes.releases import NAMES, TRACKS, policy
+from workers import production
 from workers.clock import Clock
 from workers.farm import Farm
 from workers.ledger import Claim, Ledger, Release, open_ledger
@@ -81,6 +82,24 @@ def test_what_is_armed_says_not_yet_and_then_is_there(farm: Farm) -> None:
     assert flipped
     assert timedelta() <= flipped - at < timedelta(seconds=1)
     assert shown(farm.store, "e") == dict.fromkeys(ALL, 1)
+
+
+def test_who_waits_for_one_release_keeps_the_others(farm: Farm) -> None:
+    """`avant run` may wait for hours: what was armed before, for an earlier time, goes out at that time."""
+    first, second = (promised(farm.ledger, name, LATER) for name in ("first", "second"))
+    now = farm.ledger.now()
+    first, second = (replace(one, at=now + timedelta(seconds=s)) for one, s in ((first, 0.8), (second, 1.5)))
+    for one in (first, second):
+        farm.ledger.arm(one)
+    left: list[timedelta] = []
+    ref = production.release(second, farm, left.append)
+    assert left[0] > left[-1] > timedelta()
+    assert ref == farm.ledger.ref("second")
+    for one in (first, second):
+        flipped = farm.ledger.ref(one.episode).flipped_at
+        assert flipped
+        assert timedelta() <= flipped - one.at < timedelta(seconds=1)
+        assert shown(farm.store, one.episode) == dict.fromkeys(ALL, 1)
 
 
 def test_what_is_not_verified_waits_and_says_so_once(farm: Farm) -> None:
