@@ -139,7 +139,7 @@ def uncap() -> Lever:
 def rollback(farm: Farm, ref: Ref) -> Turn:
     """New sessions get the version that viewers had before; what is withdrawn or capped stays so."""
     acts = reversed(farm.ledger.acts(ref.episode, limit=TRAIL))
-    moves = [_moved(act) for act in acts if act.generation is not None]
+    moves = [_moved(act) for act in acts if act.generation is not None and "version" in act.after]  # not an end
     version = levers.previous(moves, ref.version or "")
     if version is None:
         raise ReleaseError(

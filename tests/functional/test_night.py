@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from pipelines import layout
+from pipelines.availability import Availability, Territory
 from pipelines.errors import AvantError, ConfigurationError, ReleaseError, StoreError
 from pipelines.layout import Names
 from pipelines.release import generation_of
@@ -152,6 +153,18 @@ def test_a_rollback_gives_back_what_viewers_had(farm: Farm) -> None:
     told("arm", EPISODE, *ANA)
     Clock(farm).tick()
     assert (farm.ledger.ref(EPISODE).version, served(farm.store)["generation"]) == (second, 5)
+
+
+def test_a_rollback_knows_that_something_ended_between(farm: Farm) -> None:
+    """An end is in the trail as a generation of its own, and is no version."""
+    first = farm.ledger.ref(EPISODE).version
+    release(farm, "second")
+    over = Territory(code="FR", ends=farm.ledger.now())
+    farm.ledger.agree(EPISODE, Availability(territories=(Territory(), over)))
+    Clock(farm).tick()
+    assert farm.ledger.ref(EPISODE).ended == ("FR",)
+    told("rollback", EPISODE, *ANA)
+    assert farm.ledger.ref(EPISODE).version == first
 
 
 def test_a_rollback_holds_what_is_armed(farm: Farm) -> None:
