@@ -7,20 +7,25 @@ import typer
 
 from scripts.avant import console
 from scripts.avant.console import AsJson, counted, say
+from scripts.avant.release.asking import Who, Why, user
 from scripts.avant.retry import Episode
 from workers.farm import consulted
+from workers.ledger import By
 from workers.settings import Settings
 
 
 def cancel(
     episode: Episode,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be stopped, and stop nothing.")] = False,
+    why: Why = "",
+    who: Who = "",
     as_json: AsJson = False,
 ) -> None:
     """Call an episode off: begin nothing more for it, stop what runs for it alone, disarm its release."""
     settings = Settings()
     with consulted(settings) as ledger:
-        found = ledger.cancel(episode, dry_run=dry_run)
+        by = By(who=who or settings.operator or user(), action="cancel", why=why)
+        found = ledger.cancel(episode, dry_run=dry_run, by=by)
     if as_json:
         console.print_json({"episode": episode, "dry_run": dry_run, **asdict(found)})
         return

@@ -10,7 +10,7 @@ import pytest
 from pipelines.errors import ConfigurationError, DeliveryError, Interrupted, StoreError, ToolError
 from tests.fakes.farm import MEBIBYTE, claim, claimed, made, plan, step
 from tests.fakes.postgres import Postgres
-from workers.ledger import Ledger, Overview, Release, open_ledger
+from workers.ledger import By, Ledger, Overview, Release, open_ledger
 from workers.production import check_open
 
 SOON = datetime.now(UTC) + timedelta(hours=1)
@@ -172,8 +172,10 @@ def test_nothing_more_is_begun_for_a_cancelled_episode(ledger: Ledger) -> None:
     held = claimed(ledger)
     plan_before = ledger.cancel("e", dry_run=True)
     assert ledger.renew(held.step.id, held.token, progress=0.1, lease_seconds=30)
-    found = ledger.cancel("e")
+    ana = By(who="ana", action="cancel", why="wrong master")
+    found = ledger.cancel("e", by=ana)
     assert found == plan_before
+    assert [(act.by, act.before["wall"]) for act in ledger.acts("e")] == [(ana, "then")]
     assert (found.stopped, found.shared, found.disarmed) == (("compose-running",), (), True)
     assert found.dropped == ("compose-bad", "compose-e-verified", "compose-ready")
     assert not ledger.renew(held.step.id, held.token, progress=0.1, lease_seconds=30)

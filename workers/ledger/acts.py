@@ -20,7 +20,8 @@ class By:
 
     #: `clock`, `ledger recover`, or an operator as the host knows them.
     who: str
-    #: `flip`, `arm`, `hold`, `go`, `rollback`, `withdraw`, `restore`, `cap`, `uncap`, `drop`, `recover`.
+    #: `flip`, `arm`, `hold`, `go`, `rollback`, `withdraw`, `restore`, `cap`, `uncap`, `drop`, `cancel`, `end` or
+    #: `recover`.
     action: str
     why: str = ""
 

@@ -17,6 +17,7 @@ from pipelines.plan import Plan
 from pipelines.step import Lane, Step
 from pipelines.wire import from_data
 from presets.document import nearest
+from workers.ledger.acts import By, note
 from workers.ledger.database import Database, insert_new, pass_gate
 from workers.ledger.schema import episodes, hosts, now, pauses, plans, releases, step_makes, steps, wants
 from workers.ledger.submit import AFRESH, LIVE, lock, rekey, settled
@@ -25,6 +26,9 @@ from workers.ledger.views import unknown
 from workers.ledger.work import FREED
 
 FAILED = ("failed", "quarantined")
+
+#: Who calls an episode off, if nobody says who.
+CANCELLING = By(who="operator", action="cancel")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,21 +169,24 @@ class Operations(Database):
             connection.execute(settled().where(steps.c.id.in_(again)))
         return again
 
-    def cancel(self, episode: str, *, dry_run: bool = False) -> Cancelled:
+    def cancel(self, episode: str, *, dry_run: bool = False, by: By = CANCELLING) -> Cancelled:
         """
         Call an episode off: begin nothing more for it alone, stop what runs for it alone, release it not.
 
-        What is published or released stays. With `dry_run` nothing is changed. Raises `ConfigurationError` if there is
-        no such episode.
+        What is published or released stays; the trail tells of a release that was disarmed. With `dry_run` nothing is
+        changed. Raises `ConfigurationError` if there is no such episode.
         """
         with self._write() as connection:
             pass_gate(connection)
             _known(connection, episode)
-            armed = select(releases.c.episode).where(releases.c.episode == episode).with_for_update()
-            disarmed = connection.execute(armed).first() is not None
+            armed = select(releases.c.wall).where(releases.c.episode == episode).with_for_update()
+            wall = connection.execute(armed).scalar()
+            disarmed = wall is not None
             wanted = lock(connection, steps.c.id.in_(_wanted(episode)))
             found = _alone(connection, episode, wanted, disarmed=disarmed)
             if not dry_run:
+                if disarmed:
+                    note(connection, episode, by, before={"wall": wall}, after={"wall": ""})
                 _call_off(connection, episode, found)
         return found
 

@@ -34,7 +34,7 @@ class Asked:
     @property
     def by(self) -> By:
         """Whose decision it is."""
-        return By(who=self.who or self.settings.operator or _user(), action=self.action, why=self.why)
+        return By(who=self.who or self.settings.operator or user(), action=self.action, why=self.why)
 
     def confirm(self, question: str) -> None:
         """Return once somebody has said yes. Raises `ReleaseError` if nobody is there, or says no."""
@@ -50,7 +50,8 @@ class Asked:
             raise ReleaseError("Nothing was changed.")
 
 
-def _user() -> str:
+def user() -> str:
+    """Whom the operating system takes whoever asks for."""
     try:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:  # in a container
