@@ -73,7 +73,9 @@ def test_a_range_beyond_the_end_is_refused(stage: Stage, ask: Ask, asked: str) -
     assert refused.headers["Cache-Control"].endswith("no-store")
 
 
-@pytest.mark.parametrize("asked", ["bytes=0-0,5-9", "bytes=9-5", "bytes=a-", "bytes=-", "items=0-5", "bytes=0-" + 20 * "9"])
+@pytest.mark.parametrize(
+    "asked", ["bytes=0-0,5-9", "bytes=9-5", "bytes=a-", "bytes=-", "items=0-5", "bytes=0-" + 20 * "9"]
+)
 def test_no_answer_but_the_object_may_be_kept(stage: Stage, ask: Ask, asked: str) -> None:
     """Whatever Range somebody makes up, an answer with the object's long life is the object or a part of it."""
     stage.keep(stage.segment, Reply(body=BODY))
