@@ -10,22 +10,24 @@ from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit
 
 
-def crowd(url: str, viewers: Sequence[Iterable[str]], *, every: float = 0.0) -> list[Counter[int]]:
+def crowd(
+    url: str, viewers: Sequence[Iterable[str]], *, every: float = 0.0, within: float | None = None
+) -> list[Counter[int]]:
     """
     Every viewer's paths, one each `every` seconds or as fast as answers come; what each was answered.
 
-    A connection that breaks counts as 0.
+    A connection that breaks counts as 0, and so does an answer that takes longer than `within` seconds.
     """
     address = urlsplit(url)
     host, port = address.hostname or "", address.port or 80
 
     async def gather() -> list[Counter[int]]:
-        return await asyncio.gather(*(_viewer(host, port, paths, every) for paths in viewers))
+        return await asyncio.gather(*(_viewer(host, port, paths, every, within) for paths in viewers))
 
     return asyncio.run(gather())
 
 
-async def _viewer(host: str, port: int, paths: Iterable[str], every: float) -> Counter[int]:
+async def _viewer(host: str, port: int, paths: Iterable[str], every: float, within: float | None) -> Counter[int]:
     answers: Counter[int] = Counter()
     streams = None
     begun = asyncio.get_running_loop().time()
@@ -35,8 +37,9 @@ async def _viewer(host: str, port: int, paths: Iterable[str], every: float) -> C
         reader, writer = streams or await asyncio.open_connection(host, port)
         writer.write(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
         try:
-            status, stays = await _answer(reader)
-        except (ConnectionError, asyncio.IncompleteReadError):
+            async with asyncio.timeout(within):
+                status, stays = await _answer(reader)
+        except (ConnectionError, TimeoutError, asyncio.IncompleteReadError):
             status, stays = 0, False
         answers[status] += 1
         streams = (reader, writer) if stays else None
