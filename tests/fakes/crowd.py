@@ -16,21 +16,27 @@ def crowd(
     """
     Every viewer's paths, one each `every` seconds or as fast as answers come; what each was answered.
 
+    Viewers come evenly spread over the first `every` seconds.
+
     A connection that breaks counts as 0, and so does an answer that takes longer than `within` seconds.
     """
     address = urlsplit(url)
     host, port = address.hostname or "", address.port or 80
 
     async def gather() -> list[Counter[int]]:
-        return await asyncio.gather(*(_viewer(host, port, paths, every, within) for paths in viewers))
+        begun, apart = asyncio.get_running_loop().time(), every / max(len(viewers), 1)
+        return await asyncio.gather(
+            *(_viewer(host, port, paths, begun + nth * apart, every, within) for nth, paths in enumerate(viewers))
+        )
 
     return asyncio.run(gather())
 
 
-async def _viewer(host: str, port: int, paths: Iterable[str], every: float, within: float | None) -> Counter[int]:
+async def _viewer(
+    host: str, port: int, paths: Iterable[str], begun: float, every: float, within: float | None
+) -> Counter[int]:
     answers: Counter[int] = Counter()
     streams = None
-    begun = asyncio.get_running_loop().time()
     for nth, path in enumerate(paths):
         if every:
             await asyncio.sleep(begun + nth * every - asyncio.get_running_loop().time())
