@@ -26,14 +26,17 @@ def crowd(
     async def gather() -> list[Counter[int]]:
         begun, apart = asyncio.get_running_loop().time(), every / max(len(viewers), 1)
         return await asyncio.gather(
-            *(_viewer(host, port, paths, begun + nth * apart, every, within) for nth, paths in enumerate(viewers))
+            *(
+                _viewer(host, port, paths, begun + nth * apart, every=every, within=within)
+                for nth, paths in enumerate(viewers)
+            )
         )
 
     return asyncio.run(gather())
 
 
 async def _viewer(
-    host: str, port: int, paths: Iterable[str], begun: float, every: float, within: float | None
+    host: str, port: int, paths: Iterable[str], begun: float, *, every: float, within: float | None
 ) -> Counter[int]:
     answers: Counter[int] = Counter()
     streams = None
