@@ -40,7 +40,7 @@ def check_room(plan: Plan, farm: Farm, slots: int) -> None:
     """
     Raise `HostError` unless what is still to be made of `plan` fits on this machine's disk, by the plan's estimates.
 
-    Each slot may hold a track twice, joined and cut; an embedded store keeps chunks as well as tracks.
+    Each slot that packages may hold a track twice, joined and cut; an embedded store keeps chunks as well as tracks.
     """
     made = farm.ledger.artifacts(track.digest for track in plan.tracks)
     sizes = [track.size for track in plan.tracks if track.digest not in made]

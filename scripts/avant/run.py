@@ -68,7 +68,7 @@ def _produced(order: Order, farm: Farm, crew: Crew, *, wait: bool, quiet: bool) 
     farm.check()
     farm.check_others()  # before hours of work that could not be published
     plan = production.plan_of(order, farm)
-    production.check_room(plan, farm, len(crew.slots))
+    production.check_room(plan, farm, sum("package" in slot.slots.lanes for slot in crew.slots))
     examined = time.monotonic()
     submitted = production.submit(order, plan, farm)
     if not quiet:

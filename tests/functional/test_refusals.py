@@ -244,7 +244,7 @@ def test_a_disk_that_is_too_small_is_said(desk: Desk, small_disk: Path, tmp_path
     document.write_text(document.read_text().replace('"quick"', '"tiny"'))
     small = desk.but(home=small_disk / "home", presets=presets)
     sentence = said(small.avant("run", document, "--json"), HOST)
-    assert re.fullmatch(rf"6\d MB are free in {small.home}, and this takes about 2\d\d MB\.", sentence)
+    assert re.fullmatch(rf"6\d MB are free in {small.home}, and this takes about 30\d MB\.", sentence)
     small.left_nothing()
 
 
