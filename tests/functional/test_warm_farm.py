@@ -38,6 +38,7 @@ def serve(counted: Counted, workspace: Workspace) -> int:
     return len(counted.origin.replies)
 
 
+@pytest.mark.long
 def test_twenty_edges_and_a_shield_ask_the_origin_once(counted: Counted, published: Workspace, tmp_path: Path) -> None:
     """Through real nginx: one origin GET for each object, and every object is a hit at every edge."""
     objects = serve(counted, published)

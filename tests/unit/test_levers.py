@@ -35,7 +35,7 @@ def test_a_language_that_is_not_there_is_named_with_those_that_are(language: str
     with pytest.raises(ReleaseError, match=f"no sound in `{language}`; there is `en`, `fr`, `pt-BR`") as refused:
         withdrawn(WHOLE, language, LANGUAGES)
     assert refused.value.hint == meant
-    with pytest.raises(ReleaseError, match=f"`{language}` was not withdrawn; there is none"):
+    with pytest.raises(ReleaseError, match=f"`{language}` was not withdrawn; withdrawn is nothing"):
         restored(WHOLE, language, LANGUAGES)
 
 

@@ -105,7 +105,8 @@ def ask(url: str, crush: list[list[str]], calm: list[list[str]]) -> Seen:
 
 
 @pytest.mark.parametrize("kind", edges.SERVERS)
-@pytest.mark.parametrize("seconds", [4, pytest.param(50, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("seconds", [4, 50])
 def test_other_episodes_do_not_notice_a_premiere(tmp_path: Path, kind: str, seconds: int) -> None:
     """Their availability changes by less than a tenth of a point, cold objects and entry points included."""
     alone, crush, beside = others("a", seconds // 4), premiere(seconds), others("b", seconds)

@@ -183,7 +183,8 @@ def told(night: Night, door: str, count: int) -> Counter[int]:
     return Counter(answer.status for answer in got)
 
 
-@pytest.mark.parametrize("seconds", [2, pytest.param(30, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("seconds", [2, 30])
 def test_a_thousand_who_wait_are_one_request_a_second(linking: Chain, seconds: int) -> None:
     """However many refresh a "not yet" each second at a PoP, the store behind its shield hears of one a second."""
     linking.says(linking.entry, b"#EXTM3U\n", layout.NOT_YET)
