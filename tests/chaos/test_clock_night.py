@@ -72,7 +72,7 @@ def test_a_release_at_three_goes_out_at_three_in_the_night_that_clocks_change(
         settings = Settings(
             home=tmp_path / "home",
             broker_url="redis://127.0.0.1:1/0",
-            s3_endpoint=f"http://127.0.0.1:{bucket.server_port}",
+            s3_endpoint=bucket.address,
             s3_access_key="a",
             s3_secret_key=SecretStr("s"),
             naming_key=SecretStr("a key that all tests share"),

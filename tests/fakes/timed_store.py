@@ -24,6 +24,10 @@ class TimedStore(CarelessStore):
         self.read = read
         self.lock = threading.Lock()
 
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
 
 class TimedHandler(Handler, BaseHTTPRequestHandler):
     server: TimedStore

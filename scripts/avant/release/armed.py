@@ -9,8 +9,8 @@ from pipelines.delivery import ReleaseTime
 from pipelines.instant import Instant, resolve
 from pipelines.offer import NOTHING, Offer
 from scripts.avant import console
-from scripts.avant.console import AsJson, clock_time, say
-from scripts.avant.release.asking import Asked, DryRun, Who, Why, Yes
+from scripts.avant.console import clock_time, say
+from scripts.avant.release.asking import Asked, asks
 from scripts.avant.release.showing import offer_told, print_offers
 from scripts.avant.retry import Episode
 from scripts.avant.run import point_out
@@ -20,6 +20,7 @@ from workers.farm import Farm, consulted
 from workers.ledger import Release
 
 
+@asks
 def arm(
     episode: Episode,
     *,
@@ -28,76 +29,65 @@ def arm(
     ] = "",
     zone: Annotated[str, typer.Option(metavar="Europe/Paris", help="The zone of that wall time.")] = "",
     fold: Annotated[int | None, typer.Option(min=0, max=1, help="Which, of a time that comes twice.")] = None,
-    dry_run: DryRun = False,
-    yes: Yes = False,
-    why: Why = "",
-    who: Who = "",
-    as_json: AsJson = False,
+    asked: Asked,
 ) -> None:
     """Have what was submitted last released at its time, or at another, by whichever clock runs."""
     instant = _instant(at, zone, fold)
     point_out(instant)
-    asked = Asked(action="arm", dry_run=dry_run, yes=yes, why=why, who=who, as_json=as_json)
     with night.open_night(asked.settings) as farm:
         release = arming.arming(farm.ledger, episode, instant)
         offers = _offers(farm, release)
-        if not as_json:
+        if not asked.as_json:
             _show(release, offers, asked)
-        if not dry_run:
+        if not asked.dry_run:
             asked.confirm(f"Arm {episode} for {release.wall}?")
             farm.ledger.arm(release, by=asked.by)
-    if as_json:
+    if asked.as_json:
         _tell(release, offers, asked)
-    elif not dry_run:
+    elif not asked.dry_run:
         say(f"{episode} is armed for {release.wall} ({clock_time(release.at)}).")
 
 
+@asks
 def hold(
     episode: Episode,
     *,
-    dry_run: DryRun = False,
-    yes: Yes = False,
-    why: Why = "",
-    who: Who = "",
-    as_json: AsJson = False,
+    asked: Asked,
 ) -> None:
     """Release nothing more of an episode until somebody lets it go. What viewers have stays."""
-    asked = Asked(action="hold", dry_run=dry_run, yes=yes, why=why, who=who, as_json=as_json)
     with consulted(asked.settings) as ledger:
         release = arming.armed(ledger, episode)
-        if not as_json:
+        if not asked.as_json:
             say(f"{episode}, armed for {release.wall} ({clock_time(release.at)}): viewers see nothing change then.")
-        if not dry_run:
+        if not asked.dry_run:
             asked.confirm(f"Hold {episode}?")
             release = ledger.hold(episode, held=True, by=asked.by)
-    if as_json:
-        console.print_json({"episode": episode, "action": "hold", "dry_run": dry_run, "release": _release(release)})
-    elif not dry_run:
+    if asked.as_json:
+        console.print_json(
+            {"episode": episode, "action": "hold", "dry_run": asked.dry_run, "release": _release(release)}
+        )
+    elif not asked.dry_run:
         say(f"{episode} is held: `avant release go {episode}` lets it go.")
 
 
+@asks
 def go(
     episode: Episode,
     *,
-    dry_run: DryRun = False,
-    yes: Yes = False,
-    why: Why = "",
-    who: Who = "",
-    as_json: AsJson = False,
+    asked: Asked,
 ) -> None:
     """Lift a hold. It is released at its time, and not before everything that it waits for is there."""
-    asked = Asked(action="go", dry_run=dry_run, yes=yes, why=why, who=who, as_json=as_json)
     with night.open_night(asked.settings) as farm:
         release = arming.armed(farm.ledger, episode)
         offers = _offers(farm, release)
         gone = Gone(generation=None, hindrance=arming.hindrance(farm.ledger, episode))
-        if not as_json:
+        if not asked.as_json:
             _show(release, offers, asked)
             say("It is held." if release.held else "It is not held.")
-        if not dry_run:
+        if not asked.dry_run:
             asked.confirm(f"Let {episode} go?")
             gone = arming.let_go(farm, release, asked.by)
-    if as_json:
+    if asked.as_json:
         _tell(release, offers, asked, generation=gone.generation, hindrance=gone.hindrance)
     elif gone.generation is not None:
         say(f"{episode}: generation {gone.generation}, written.")

@@ -3,13 +3,16 @@
 import os
 import pwd
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Annotated
+from functools import wraps
+from inspect import signature
+from typing import Annotated, Any
 
 import typer
 
 from pipelines.errors import ReleaseError
-from scripts.avant.console import say
+from scripts.avant.console import AsJson, say
 from workers.ledger import By
 from workers.settings import Settings
 
@@ -48,6 +51,29 @@ class Asked:
         say(f"{question} [y/N]")  # by hand: typer's own writes to stdout too, which is for data
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             raise ReleaseError("Nothing was changed.")
+
+
+def asks(command: Callable[..., None]) -> Callable[..., None]:
+    """`command`, its `asked` made from the options that all levers have; its name is what is done."""
+    own, shared = signature(command), signature(_options)
+
+    @wraps(command)
+    def asking(**given: Any) -> None:
+        options = {name: given.pop(name) for name in shared.parameters}
+        command(**given, asked=Asked(action=command.__name__, **options))
+
+    kept = [parameter for name, parameter in own.parameters.items() if name != "asked"]
+    every = [*kept, *shared.parameters.values()]
+    # Typer reads both.
+    asking.__dict__["__signature__"] = own.replace(parameters=every)
+    asking.__annotations__ = {parameter.name: parameter.annotation for parameter in every}
+    return asking
+
+
+def _options(
+    *, dry_run: DryRun = False, yes: Yes = False, why: Why = "", who: Who = "", as_json: AsJson = False
+) -> None:
+    """Only its signature counts."""
 
 
 def user() -> str:

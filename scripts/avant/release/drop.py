@@ -6,8 +6,8 @@ import typer
 
 from pipelines.errors import ReleaseError
 from scripts.avant import console
-from scripts.avant.console import AsJson, say
-from scripts.avant.release.asking import Asked, DryRun, Who, Why, Yes
+from scripts.avant.console import say
+from scripts.avant.release.asking import Asked, asks
 from scripts.avant.release.screen import Screen, print_screen, told
 from scripts.avant.release.show import zone_of
 from scripts.avant.retry import Episode
@@ -20,18 +20,14 @@ from workers.readiness import Known, readiness
 from workers.suppose import given_up
 
 
+@asks
 def drop(
     episode: Episode,
     name: Annotated[str, typer.Argument(metavar="NAME", help="What the delivery calls the fallback.")],
     *,
-    dry_run: DryRun = False,
-    yes: Yes = False,
-    why: Why = "",
-    who: Who = "",
-    as_json: AsJson = False,
+    asked: Asked,
 ) -> None:
     """Have the release wait no longer for what a declared fallback names. That follows by itself, as SHOULD."""
-    asked = Asked(action="drop", dry_run=dry_run, yes=yes, why=why, who=who, as_json=as_json)
     with consulted(asked.settings) as ledger:
         facts = known(ledger, episode)
         fallback = declared(facts.overview.plan, name)
@@ -45,16 +41,16 @@ def drop(
         already = name in facts.overview.plan.given_up
         then = facts if already else given_up(facts, fallback)
         shown = _screen(ledger, then, () if already else (f"`{name}` is given up",))
-        if not as_json and not already:
+        if not asked.as_json and not already:
             print_screen(shown)
-        if not dry_run and not already:
+        if not asked.dry_run and not already:
             asked.confirm(f"Give up {', '.join(fallback.drop)} of {episode} for now?")
             ledger.give_up(episode, name, by=asked.by)
-    if as_json:
-        console.print_json({**told(shown), "action": "drop", "dry_run": dry_run, "already": already})
+    if asked.as_json:
+        console.print_json({**told(shown), "action": "drop", "dry_run": asked.dry_run, "already": already})
     elif already:
         say(f"`{name}` was given up already.")
-    elif not dry_run:
+    elif not asked.dry_run:
         say(f"{episode} waits no longer for {', '.join(fallback.drop)}, which follows by itself.")
 
 

@@ -7,8 +7,8 @@ import typer
 
 from pipelines.release import Ref
 from scripts.avant import console
-from scripts.avant.console import AsJson, clock_time, say
-from scripts.avant.release.asking import Asked, DryRun, Who, Why, Yes
+from scripts.avant.console import clock_time, say
+from scripts.avant.release.asking import Asked, asks
 from scripts.avant.release.showing import offer_told, print_offers
 from scripts.avant.retry import Episode
 from workers import night
@@ -23,77 +23,57 @@ LIMIT = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)(p|k|M)")
 BITS = {"k": 1_000, "M": 1_000_000}
 
 
+@asks
 def rollback(
     episode: Episode,
     *,
-    dry_run: DryRun = False,
-    yes: Yes = False,
-    why: Why = "",
-    who: Who = "",
-    as_json: AsJson = False,
+    asked: Asked,
 ) -> None:
     """Give new sessions the version that viewers had before, and hold what is armed."""
-    asked = Asked(action="rollback", dry_run=dry_run, yes=yes, why=why, who=who, as_json=as_json)
     _pull(episode, night.rollback, asked)
 
 
+@asks
 def withdraw(
     episode: Episode,
     language: Language,
     *,
-    dry_run: DryRun = False,
-    yes: Yes = False,
-    why: Why = "",
-    who: Who = "",
-    as_json: AsJson = False,
+    asked: Asked,
 ) -> None:
     """Offer new sessions no sound, nor forced text, in a language."""
-    asked = Asked(action="withdraw", dry_run=dry_run, yes=yes, why=why, who=who, as_json=as_json)
     _pull(episode, night.withdraw(language), asked)
 
 
+@asks
 def restore(
     episode: Episode,
     language: Language,
     *,
-    dry_run: DryRun = False,
-    yes: Yes = False,
-    why: Why = "",
-    who: Who = "",
-    as_json: AsJson = False,
+    asked: Asked,
 ) -> None:
     """Offer new sessions a withdrawn language again."""
-    asked = Asked(action="restore", dry_run=dry_run, yes=yes, why=why, who=who, as_json=as_json)
     _pull(episode, night.restore(language), asked)
 
 
+@asks
 def cap(
     episode: Episode,
     limit: Annotated[str, typer.Argument(metavar="HEIGHT|BITRATE", help="720p, 3.5M or 3500k.")],
     *,
-    dry_run: DryRun = False,
-    yes: Yes = False,
-    why: Why = "",
-    who: Who = "",
-    as_json: AsJson = False,
+    asked: Asked,
 ) -> None:
     """Offer new sessions no rung above a height, or above a bitrate at its peak. The lowest rung always stays."""
     height, bitrate = read_limit(limit)
-    asked = Asked(action="cap", dry_run=dry_run, yes=yes, why=why, who=who, as_json=as_json)
     _pull(episode, night.cap(height=height, bitrate=bitrate), asked)
 
 
+@asks
 def uncap(
     episode: Episode,
     *,
-    dry_run: DryRun = False,
-    yes: Yes = False,
-    why: Why = "",
-    who: Who = "",
-    as_json: AsJson = False,
+    asked: Asked,
 ) -> None:
     """Offer new sessions all rungs again."""
-    asked = Asked(action="uncap", dry_run=dry_run, yes=yes, why=why, who=who, as_json=as_json)
     _pull(episode, night.uncap(), asked)
 
 
